@@ -1,0 +1,263 @@
+"""How a run ends: the closing event, and the next run of its chain if there is one.
+
+Continue-as-new always makes a next run; a failure makes one when the run's retry policy
+says so. Both carry over from the start event what Temporal's server carries over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from temporalio.api.history.v1 import (
+    WorkflowExecutionCanceledEventAttributes,
+    WorkflowExecutionCompletedEventAttributes,
+    WorkflowExecutionContinuedAsNewEventAttributes,
+    WorkflowExecutionFailedEventAttributes,
+)
+
+from dbosify._model import clock
+from dbosify._model.effects import Close, NewRun
+from dbosify._model.protos import (
+    ContinueAsNewInitiator,
+    ContinueAsNewWorkflowExecution,
+    EventType,
+    Failure,
+    HistoryEvent,
+    RetryState,
+    SearchAttributes,
+    Timestamp,
+    WorkflowCommand,
+    WorkflowExecutionStartedEventAttributes,
+    WorkflowExecutionStatus,
+)
+
+from .commands import Command
+from .machines.announcement import Announcement
+from .retry import Verdict, decide
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What the end of a run needs to know about it."""
+
+    run_id: str
+    started: HistoryEvent
+    next_run_id: str
+    """Taken if a next run is made."""
+    search_attributes: SearchAttributes
+    """Of the start, with the run's upserts."""
+
+
+def command(source: WorkflowCommand, chain: Chain, now: Timestamp) -> Command:
+    """The closing command that `source` stands for."""
+    match source.WhichOneof("variant"):
+        case "complete_workflow_execution":
+            result = _complete(source)
+        case "fail_workflow_execution":
+            result = _fail(source.fail_workflow_execution.failure, chain, now)
+        case "cancel_workflow_execution":
+            result = _cancel(source)
+        case _:
+            result = _continue_as_new(
+                source.continue_as_new_workflow_execution, chain, now
+            )
+    if source.HasField("user_metadata"):
+        result.metadata = source.user_metadata
+    return result
+
+
+def _terminal(
+    event_type: EventType.ValueType,
+    field: str,
+    attributes: object,
+    title: str,
+    close: Close,
+) -> Command:
+    return Command(
+        event_type,
+        field,
+        attributes,  # type: ignore[arg-type]
+        Announcement(title),
+        terminal=True,
+        close=close,
+    )
+
+
+def _complete(source: WorkflowCommand) -> Command:
+    completed = WorkflowExecutionCompletedEventAttributes()
+    if source.complete_workflow_execution.HasField("result"):
+        completed.result.payloads.append(source.complete_workflow_execution.result)
+    return _terminal(
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+        "workflow_execution_completed_event_attributes",
+        completed,
+        "Complete workflow",
+        Close(
+            WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,
+            HistoryEvent(),
+            result=completed.result,
+        ),
+    )
+
+
+def _cancel(source: WorkflowCommand) -> Command:
+    canceled = WorkflowExecutionCanceledEventAttributes()
+    if source.cancel_workflow_execution.HasField("details"):
+        canceled.details.CopyFrom(source.cancel_workflow_execution.details)
+    return _terminal(
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+        "workflow_execution_canceled_event_attributes",
+        canceled,
+        "Cancel workflow",
+        Close(
+            WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED, HistoryEvent()
+        ),
+    )
+
+
+def _fail(failure: Failure, chain: Chain, now: Timestamp) -> Command:
+    started = chain.started.workflow_execution_started_event_attributes
+    verdict = _workflow_retry(failure, started, now)
+    failed = WorkflowExecutionFailedEventAttributes(
+        failure=failure, retry_state=verdict.state
+    )
+    next_run = None
+    if verdict.delay is not None:
+        failed.new_execution_run_id = chain.next_run_id
+        next_run = _retry_run(chain, failure, verdict.delay)
+    return _terminal(
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
+        "workflow_execution_failed_event_attributes",
+        failed,
+        "Fail workflow",
+        Close(
+            WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
+            HistoryEvent(),
+            failure=failure,
+            next=next_run,
+        ),
+    )
+
+
+def _workflow_retry(
+    failure: Failure,
+    started: WorkflowExecutionStartedEventAttributes,
+    now: Timestamp,
+) -> Verdict:
+    if not started.HasField("retry_policy"):
+        return Verdict(RetryState.RETRY_STATE_RETRY_POLICY_NOT_SET, None)
+    deadline = None
+    if started.HasField("workflow_execution_expiration_time"):
+        deadline = clock.seconds(started.workflow_execution_expiration_time)
+    return decide(
+        started.retry_policy,
+        failure,
+        attempt=started.attempt,
+        now=clock.seconds(now),
+        deadline=deadline,
+    )
+
+
+def _retry_run(chain: Chain, failure: Failure, delay: float) -> NewRun:
+    started = WorkflowExecutionStartedEventAttributes()
+    started.CopyFrom(chain.started.workflow_execution_started_event_attributes)
+    _link(started, chain, ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_RETRY)
+    started.attempt += 1
+    started.continued_failure.CopyFrom(failure)
+    started.first_workflow_task_backoff.CopyFrom(clock.duration(delay))
+    return NewRun(chain.next_run_id, started, delay)
+
+
+def _link(
+    started: WorkflowExecutionStartedEventAttributes,
+    chain: Chain,
+    initiator: ContinueAsNewInitiator.ValueType,
+) -> None:
+    started.continued_execution_run_id = chain.run_id
+    started.original_execution_run_id = chain.next_run_id
+    started.initiator = initiator
+    started.identity = ""
+    started.eager_execution_accepted = False
+
+
+def _continue_as_new(
+    source: ContinueAsNewWorkflowExecution, chain: Chain, now: Timestamp
+) -> Command:
+    old = chain.started.workflow_execution_started_event_attributes
+    event = _continued_event(source, chain)
+    started = WorkflowExecutionStartedEventAttributes(
+        workflow_type=event.workflow_type,
+        task_queue=event.task_queue,
+        input=event.input if event.HasField("input") else None,
+        header=event.header if event.HasField("header") else None,
+        memo=event.memo if event.HasField("memo") else None,
+        search_attributes=(
+            event.search_attributes if event.HasField("search_attributes") else None
+        ),
+        first_execution_run_id=old.first_execution_run_id,
+        workflow_id=old.workflow_id,
+        attempt=1,
+        workflow_run_timeout=event.workflow_run_timeout,
+        workflow_task_timeout=event.workflow_task_timeout,
+        first_workflow_task_backoff=source.backoff_start_interval,
+        priority=old.priority if old.HasField("priority") else None,
+    )
+    for field in ("workflow_execution_timeout", "workflow_execution_expiration_time"):
+        if old.HasField(field):
+            getattr(started, field).CopyFrom(getattr(old, field))
+    policy = source if source.HasField("retry_policy") else old
+    if policy.HasField("retry_policy"):
+        started.retry_policy.CopyFrom(policy.retry_policy)
+    _link(started, chain, ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW)
+    backoff = clock.seconds(source.backoff_start_interval)
+    return _terminal(
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
+        "workflow_execution_continued_as_new_event_attributes",
+        event,
+        "Continue as new workflow",
+        Close(
+            WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
+            HistoryEvent(),
+            next=NewRun(chain.next_run_id, started, backoff),
+        ),
+    )
+
+
+def _continued_event(
+    source: ContinueAsNewWorkflowExecution, chain: Chain
+) -> WorkflowExecutionContinuedAsNewEventAttributes:
+    old = chain.started.workflow_execution_started_event_attributes
+    event = WorkflowExecutionContinuedAsNewEventAttributes(
+        new_execution_run_id=chain.next_run_id
+    )
+    event.workflow_type.name = source.workflow_type or old.workflow_type.name
+    event.task_queue.name = source.task_queue or old.task_queue.name
+    event.input.payloads.extend(source.arguments)
+    for key, value in source.headers.items():
+        event.header.fields[key].CopyFrom(value)
+    # Core takes the memo of the start, not the upserted one, unless the command has one.
+    if source.memo:
+        for key, value in source.memo.items():
+            event.memo.fields[key].CopyFrom(value)
+    elif old.HasField("memo"):
+        event.memo.CopyFrom(old.memo)
+    attributes = (
+        source.search_attributes
+        if source.HasField("search_attributes")
+        else chain.search_attributes
+    )
+    if attributes.indexed_fields:
+        event.search_attributes.CopyFrom(attributes)
+    event.workflow_run_timeout.CopyFrom(
+        source.workflow_run_timeout
+        if source.HasField("workflow_run_timeout")
+        else old.workflow_run_timeout
+    )
+    event.workflow_task_timeout.CopyFrom(
+        source.workflow_task_timeout
+        if source.HasField("workflow_task_timeout")
+        else old.workflow_task_timeout
+    )
+    if source.HasField("backoff_start_interval"):
+        event.backoff_start_interval.CopyFrom(source.backoff_start_interval)
+    return event

@@ -1,0 +1,646 @@
+"""One run, driven: events in, activations out, completions in, turns out.
+
+The driver keeps the machines of a run and the queue of its commands. It is fed in one
+of two ways. Replaying, the events are a batch of the journal and the commands must
+match the events that they became; live, the events are new and the commands become
+events. Everything between is the same code, which is why a rebuilt run behaves as the
+one it replaces.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+
+from temporalio.api.history.v1 import (
+    WorkflowTaskCompletedEventAttributes,
+    WorkflowTaskFailedEventAttributes,
+    WorkflowTaskScheduledEventAttributes,
+    WorkflowTaskStartedEventAttributes,
+)
+
+from dbosify._model import clock
+from dbosify._model.effects import Close, TaskFailed, Turn
+from dbosify._model.protos import (
+    EventType,
+    EvictionReason,
+    Failure,
+    HistoryEvent,
+    Memo,
+    Payload,
+    QueryResult,
+    SearchAttributes,
+    Timestamp,
+    WorkflowActivation,
+    WorkflowActivationCompletion,
+    WorkflowActivationJob,
+    WorkflowCommand,
+    WorkflowTaskFailedCause,
+)
+
+from . import activation as activations
+from .close import Chain
+from .commands import Command, Output, describe, match
+from .fsm import FatalMachineError, Nondeterminism
+from .history import CLOSING_EVENTS, Batch, cut
+from .machines import message, patch
+from .machines.activity import ActivityMachine
+from .machines.timer import TimerMachine
+from .translate import Translator
+from .validate import BadCommand
+
+CORE_FLAGS = (1, 2, 3)
+"""Ids and types checked on replay; patches upsert a search attribute; the terminal
+command moves behind all others. Core's numbers; they stand in every history we write."""
+
+_SUGGEST_EVENTS = 4096
+_SUGGEST_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What a worker writes about itself into the tasks it completes."""
+
+    identity: str
+    build_id: str = ""
+    sdk_name: str = "temporal-python"
+    sdk_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The same workflow task goes on with another activation."""
+
+    activation: WorkflowActivation
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A batch of the journal is rebuilt; nothing follows from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The queries of a query activation, answered."""
+
+    results: tuple[QueryResult, ...]
+    failure: Failure | None = None
+
+
+Outcome = Again | Replayed | Answered | Turn | TaskFailed
+
+
+class RunDriver:
+    """The machines and commands of one run.
+
+    Args:
+        workflow_id: of the run.
+        run_id: of the run.
+        namespace: where it lives.
+        task_queue: whose worker drives it; the default queue of its activities.
+        worker: what to write about the worker.
+    """
+
+    def __init__(
+        self,
+        workflow_id: str,
+        run_id: str,
+        *,
+        namespace: str,
+        task_queue: str,
+        worker: Worker,
+    ) -> None:
+        self.workflow_id = workflow_id
+        self.run_id = run_id
+        self.namespace = namespace
+        self.task_queue = task_queue
+        self.worker = worker
+        self.last_event_id = 0
+        self.history_size = 0
+        self.attempt = 1
+        self.closed = False
+        self.time = Timestamp()
+        self.flags: set[int] = set()
+        self.search_attributes = SearchAttributes()
+        self.memo = Memo()
+        self.started: HistoryEvent | None = None
+        self.translator = Translator()
+        self._batches: deque[Batch] = deque()
+        self._batch: Batch | None = None
+        self._backlog: list[HistoryEvent] = []
+        self._scheduled_event_id = 0
+        self._outgoing: deque[Command] = deque()
+        self._jobs: list[WorkflowActivationJob] = []
+        self._events: list[HistoryEvent] = []
+        self._current: WorkflowActivation | None = None
+        self._querying = False
+        self._core_flags_written = False
+        self._next_run_id = ""
+        self._now = Timestamp()
+        self._used_flags: set[int] = set()
+
+    # What others may ask of it.
+
+    @property
+    def replaying(self) -> bool:
+        """Whether batches of the journal remain to be rebuilt."""
+        return bool(self._batches)
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether journaled news wait for a workflow task."""
+        return bool(self._backlog) or self._scheduled_event_id > 0
+
+    @property
+    def activities(self) -> list[ActivityMachine]:
+        """Activities whose tasks may still be queued or running."""
+        return [m for m in self.translator.activities.values() if m.pending]
+
+    @property
+    def timers(self) -> list[TimerMachine]:
+        """Timers that have neither fired nor been cancelled."""
+        return [m for m in self.translator.timers.values() if m.running]
+
+    def load(self, events: Sequence[HistoryEvent]) -> None:
+        """Take the journal of the run, before anything else."""
+        past = cut(events)
+        self.started = events[0]
+        started = events[0].workflow_execution_started_event_attributes
+        self.search_attributes.CopyFrom(started.search_attributes)
+        self.memo.CopyFrom(started.memo)
+        self.time.CopyFrom(events[0].event_time)
+        self._batches = deque(past.batches)
+        self._backlog = past.backlog
+        self._scheduled_event_id = past.scheduled_event_id
+        self.attempt = past.attempt
+        self.last_event_id = past.last_event_id
+        self.history_size = past.size
+        self.closed = past.closed
+        self._core_flags_written = bool(past.batches)
+
+    # Activations.
+
+    def next_replay(self) -> WorkflowActivation | None:
+        """The next activation that rebuilds the run, if any is due."""
+        while self._batches:
+            batch = self._batches.popleft()
+            self._batch = batch
+            metadata = (
+                batch.completed.workflow_task_completed_event_attributes.sdk_metadata
+            )
+            self.flags.update(metadata.lang_used_flags)
+            for event in batch.commands:
+                marker = patch.patch_of(event)
+                if marker is not None:
+                    self._jobs.append(patch.notify(marker[0]))
+            self._advance(batch.started)
+            activation = self._feed(batch.news, batch.started, replaying=True)
+            if activation is not None:
+                return activation
+            self._end_replayed_task()
+        return None
+
+    def begin(
+        self,
+        news: Sequence[HistoryEvent],
+        *,
+        now: Timestamp,
+        next_run_id: str,
+        request_id: str,
+    ) -> WorkflowActivation | Turn:
+        """Start a workflow task with new events.
+
+        Args:
+            news: without ids, in the order they happened.
+            now: the database's time; becomes the workflow's.
+            next_run_id: taken if the run continues as a new one.
+            request_id: of the WorkflowTaskStarted event.
+
+        Returns:
+            The activation, or the finished turn if the workflow need not hear of it.
+        """
+        self._next_run_id = next_run_id
+        self._now = now
+        self._events = []
+        for event in news:
+            self._append(event)
+        if not self._scheduled_event_id:
+            self._schedule_task(now)
+        started = self._start_task(now, request_id)
+        fresh, self._backlog = [*self._backlog, *news], []
+        self._advance(started)
+        activation = self._feed(fresh, started, replaying=False)
+        return self._end_live_task() if activation is None else activation
+
+    def fail_task(
+        self,
+        news: Sequence[HistoryEvent],
+        failed: TaskFailed,
+        *,
+        now: Timestamp,
+        request_id: str,
+        close_run: bool,
+    ) -> Turn:
+        """Record that the task with `news` failed; the driver only counts events.
+
+        Args:
+            news: that the task was given.
+            failed: what happened to it.
+            now: the database's time.
+            request_id: of the WorkflowTaskStarted event.
+            close_run: fail the whole run instead of the task.
+        """
+        self._now = now
+        self._events = []
+        for event in news:
+            self._append(event)
+        if not self._scheduled_event_id:
+            self._schedule_task(now)
+        self._task_started_id = self._start_task(now, request_id).event_id
+        if close_run:
+            command = WorkflowCommand()
+            command.fail_workflow_execution.failure.CopyFrom(failed.failure)
+            out = Output()
+            self.translator.apply(command, self._chain(), now, out)
+            self._outgoing.extend(out.commands)
+            return self._end_live_task()
+        attributes = WorkflowTaskFailedEventAttributes(
+            scheduled_event_id=self._scheduled_event_id,
+            started_event_id=self._task_started_id,
+            cause=failed.cause,
+            failure=failed.failure,
+            identity=self.worker.identity,
+        )
+        self._append(
+            HistoryEvent(
+                event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+                workflow_task_failed_event_attributes=attributes,
+            )
+        )
+        return Turn(tuple(self._events))
+
+    def query(self, jobs: Sequence[WorkflowActivationJob]) -> WorkflowActivation:
+        """The activation that asks the run something; it leaves no trace."""
+        self._querying = True
+        activation = WorkflowActivation(
+            run_id=self.run_id,
+            timestamp=self.time,
+            is_replaying=True,
+            history_length=self.last_event_id,
+            jobs=jobs,
+        )
+        activation.available_internal_flags.extend(sorted(self.flags))
+        return activation
+
+    # Completions.
+
+    def complete(self, completion: WorkflowActivationCompletion) -> Outcome:
+        """Take the SDK's answer to the last activation."""
+        if self._querying:
+            return self._complete_query(completion)
+        if completion.WhichOneof("status") != "successful":
+            failed = completion.failed
+            cause = failed.force_cause or (
+                WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
+            )
+            return TaskFailed(
+                cause,
+                failed.failure,
+                EvictionReason.LANG_FAIL,
+                f"Workflow activation completion failed: {failed.failure.message}",
+            )
+        try:
+            return self._complete_task(completion)
+        except Nondeterminism as error:
+            return _task_failed(
+                WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR,
+                error,
+                EvictionReason.NONDETERMINISM,
+            )
+        except BadCommand as error:
+            return TaskFailed(
+                error.cause,
+                error.failure(),
+                EvictionReason.FATAL,
+                "Error reporting WFT to server",
+            )
+        except FatalMachineError as error:
+            return _task_failed(
+                WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
+                error,
+                EvictionReason.FATAL,
+            )
+
+    def _complete_task(self, completion: WorkflowActivationCompletion) -> Outcome:
+        success = completion.successful
+        self._used_flags.update(success.used_internal_flags)
+        out = Output()
+        chain = self._chain()
+        for source in success.commands:
+            self.translator.apply(source, chain, self._now, out)
+        self._outgoing.extend(out.commands)
+        if out.jobs:
+            self._jobs = out.jobs
+            return Again(self._issue(replaying=self._batch is not None))
+        if self._batch is not None:
+            self._end_replayed_task()
+            return Replayed()
+        return self._end_live_task()
+
+    def _complete_query(self, completion: WorkflowActivationCompletion) -> Outcome:
+        self._querying = False
+        if completion.WhichOneof("status") != "successful":
+            return Answered((), completion.failed.failure)
+        return Answered(
+            tuple(
+                command.respond_to_query
+                for command in completion.successful.commands
+                if command.HasField("respond_to_query")
+            )
+        )
+
+    # Feeding events to machines.
+
+    def _feed(
+        self, news: Sequence[HistoryEvent], started: HistoryEvent, *, replaying: bool
+    ) -> WorkflowActivation | None:
+        out = Output()
+        for event in news:
+            self._on_event(event, out)
+        self._jobs.extend(out.jobs)
+        if not self._jobs:
+            return None
+        activation = WorkflowActivation()
+        activations.task_started_fields(activation, started)
+        self._current = activation
+        return self._issue(replaying=replaying)
+
+    def _on_event(self, event: HistoryEvent, out: Output) -> None:
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+            out.jobs.append(activations.initialize(self.workflow_id, event))
+        elif message.on_event(event, out):
+            pass
+        elif event.event_type == EventType.EVENT_TYPE_TIMER_FIRED:
+            fired = event.timer_fired_event_attributes
+            timer = self.translator.timers_by_event.get(fired.started_event_id)
+            if timer is None:
+                raise FatalMachineError(f"no timer for {describe(event)}")
+            timer.on_fired(event, out)
+        else:
+            scheduled = scheduled_event_of(event)
+            machine = self.translator.activities_by_event.get(scheduled)
+            if machine is None:
+                raise FatalMachineError(f"no machine for {describe(event)}")
+            machine.on_event(event, out)
+
+    def _issue(self, *, replaying: bool) -> WorkflowActivation:
+        assert self._current is not None, "a task is under way"
+        activation = WorkflowActivation()
+        activation.CopyFrom(self._current)
+        activation.run_id = self.run_id
+        activation.timestamp.CopyFrom(self.time)
+        activation.is_replaying = replaying
+        activation.history_length = self._task_started_id
+        activation.available_internal_flags.extend(sorted(self.flags))
+        activation.deployment_version_for_current_task.build_id = self.worker.build_id
+        if self.flags or self._core_flags_written:
+            activation.last_sdk_version = self.worker.sdk_version
+        activation.jobs.extend(activations.in_order(self._jobs))
+        self._jobs = []
+        return activation
+
+    def _advance(self, started: HistoryEvent) -> None:
+        self._task_started_id = started.event_id
+        if clock.nanoseconds(started.event_time) > clock.nanoseconds(self.time):
+            self.time.CopyFrom(started.event_time)
+
+    # The end of a workflow task.
+
+    def _end_replayed_task(self) -> None:
+        batch, self._batch = self._batch, None
+        assert batch is not None, "a batch was being replayed"
+        out = Output()
+        events = deque(batch.commands)
+        while events:
+            event = events.popleft()
+            if self._skip_marker(event, events):
+                continue
+            command = self._next_command()
+            if command is None:
+                raise Nondeterminism(f"No command scheduled for event {describe(event)}")
+            match(command, event)
+            self._record(command, event, out)
+        self._finish_task()
+
+    def _skip_marker(self, event: HistoryEvent, rest: deque[HistoryEvent]) -> bool:
+        """Whether the event is a patch marker that the code no longer asks for."""
+        marker = patch.patch_of(event)
+        if marker is None:
+            return False
+        head = self._peek_command()
+        if head is not None and isinstance(head.machine, patch.PatchMachine):
+            return False
+        patch_id, deprecated = marker
+        if not deprecated:
+            raise patch.missing_command(patch_id)
+        if rest and patch.is_change_version(rest[0]):
+            rest.popleft()
+        return True
+
+    def _end_live_task(self) -> Turn:
+        out = Output()
+        completed_id = self._complete_task_event()
+        commands = [c for c in self._outgoing if not c.dropped]
+        terminal = next((c for c in commands if c.terminal), None)
+        kept = [c for c in commands if not c.terminal]
+        self._outgoing.clear()
+        for command in kept if terminal is None else [*kept, terminal]:
+            event = HistoryEvent(event_type=command.event_type)
+            attributes = getattr(event, command.attributes_field)
+            attributes.CopyFrom(command.attributes)
+            attributes.workflow_task_completed_event_id = completed_id
+            if command.metadata is not None:
+                event.user_metadata.CopyFrom(command.metadata)
+            self._append(event)
+            self._record(command, event, out)
+        close = None
+        if terminal is not None:
+            assert terminal.close is not None, "a closing command says how it closes"
+            template = terminal.close
+            close = Close(
+                template.status,
+                self._events[-1],
+                result=template.result,
+                failure=template.failure,
+                next=template.next,
+            )
+            self.closed = True
+        self._finish_task()
+        return Turn(tuple(self._events), tuple(out.effects), close)
+
+    def _record(self, command: Command, event: HistoryEvent, out: Output) -> None:
+        command.machine.recorded(command, event, out)
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            assert isinstance(command.machine, ActivityMachine)
+            self.translator.activities_by_event[event.event_id] = command.machine
+        elif event.event_type == EventType.EVENT_TYPE_TIMER_STARTED:
+            assert isinstance(command.machine, TimerMachine)
+            self.translator.timers_by_event[event.event_id] = command.machine
+        else:
+            self._learn(event)
+
+    def _learn(self, event: HistoryEvent) -> None:
+        """Keep the run's attributes and memo as its upserts leave them."""
+        upsert = event.upsert_workflow_search_attributes_event_attributes
+        for key, value in upsert.search_attributes.indexed_fields.items():
+            _put(self.search_attributes.indexed_fields, key, value)
+        modified = event.workflow_properties_modified_event_attributes
+        for key, value in modified.upserted_memo.fields.items():
+            _put(self.memo.fields, key, value)
+
+    def _peek_command(self) -> Command | None:
+        while self._outgoing and self._outgoing[0].dropped:
+            self._outgoing.popleft()
+        return self._outgoing[0] if self._outgoing else None
+
+    def _next_command(self) -> Command | None:
+        """The next command as core orders them: the first closing one comes last."""
+        if self._peek_command() is None:
+            return None
+        for index, command in enumerate(self._outgoing):
+            if not command.terminal and not command.dropped:
+                del self._outgoing[index]
+                return command
+        command = self._outgoing.popleft()
+        self._outgoing.clear()
+        return command
+
+    def _finish_task(self) -> None:
+        self.translator.forget_finished()
+        self.attempt = 1
+        self.flags.update(self._used_flags)
+        self._used_flags = set()
+        self._current = None
+
+    def _chain(self) -> Chain:
+        assert self.started is not None, "the journal was loaded"
+        return Chain(
+            run_id=self.run_id,
+            started=self.started,
+            next_run_id=self._next_run_id,
+            search_attributes=self.search_attributes,
+        )
+
+    # New events.
+
+    def _append(self, event: HistoryEvent) -> None:
+        self.last_event_id += 1
+        event.event_id = self.last_event_id
+        if not event.HasField("event_time"):
+            event.event_time.CopyFrom(self._now)
+        event.task_id = self.last_event_id
+        _link_started(event, self._events)
+        self._events.append(event)
+        self.history_size += event.ByteSize()
+
+    def _schedule_task(self, now: Timestamp) -> None:
+        assert self.started is not None, "the journal was loaded"
+        attributes = WorkflowTaskScheduledEventAttributes(attempt=self.attempt)
+        attributes.task_queue.name = self.task_queue
+        attributes.task_queue.kind = 1  # TASK_QUEUE_KIND_NORMAL
+        started = self.started.workflow_execution_started_event_attributes
+        attributes.start_to_close_timeout.CopyFrom(started.workflow_task_timeout)
+        event = HistoryEvent(
+            event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+            workflow_task_scheduled_event_attributes=attributes,
+        )
+        self._append(event)
+        self._scheduled_event_id = event.event_id
+
+    def _start_task(self, now: Timestamp, request_id: str) -> HistoryEvent:
+        attributes = WorkflowTaskStartedEventAttributes(
+            scheduled_event_id=self._scheduled_event_id,
+            identity=self.worker.identity,
+            request_id=request_id,
+            history_size_bytes=self.history_size,
+        )
+        if self.last_event_id + 1 > _SUGGEST_EVENTS:
+            attributes.suggest_continue_as_new_reasons.append(2)
+        if self.history_size > _SUGGEST_BYTES:
+            attributes.suggest_continue_as_new_reasons.append(1)
+        attributes.suggest_continue_as_new = bool(
+            attributes.suggest_continue_as_new_reasons
+        )
+        event = HistoryEvent(
+            event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+            event_time=now,
+            workflow_task_started_event_attributes=attributes,
+        )
+        self._append(event)
+        return event
+
+    def _complete_task_event(self) -> int:
+        attributes = WorkflowTaskCompletedEventAttributes(
+            scheduled_event_id=self._scheduled_event_id,
+            started_event_id=self._task_started_id,
+            identity=self.worker.identity,
+        )
+        if not self._core_flags_written:
+            attributes.sdk_metadata.core_used_flags.extend(CORE_FLAGS)
+            attributes.sdk_metadata.sdk_name = self.worker.sdk_name
+            attributes.sdk_metadata.sdk_version = self.worker.sdk_version
+            self._core_flags_written = True
+        attributes.sdk_metadata.lang_used_flags.extend(
+            sorted(self._used_flags - self.flags)
+        )
+        attributes.worker_version.build_id = self.worker.build_id
+        event = HistoryEvent(
+            event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+            workflow_task_completed_event_attributes=attributes,
+        )
+        self._append(event)
+        self._scheduled_event_id = 0
+        return event.event_id
+
+
+def scheduled_event_of(event: HistoryEvent) -> int:
+    """The ActivityTaskScheduled event that an activity's later event belongs to."""
+    name = event.WhichOneof("attributes")
+    return int(getattr(getattr(event, name or ""), "scheduled_event_id", 0))
+
+
+def _link_started(event: HistoryEvent, before: Sequence[HistoryEvent]) -> None:
+    """Point an activity's closing event at the started event right before it."""
+    if not before or event.WhichOneof("attributes") in (
+        None,
+        "activity_task_started_event_attributes",
+    ):
+        return
+    previous = before[-1]
+    if previous.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+        return
+    attributes = getattr(event, event.WhichOneof("attributes") or "")
+    started = previous.activity_task_started_event_attributes
+    if getattr(attributes, "scheduled_event_id", 0) == started.scheduled_event_id:
+        attributes.started_event_id = previous.event_id
+
+
+def _put(fields: MutableMapping[str, Payload], key: str, value: Payload) -> None:
+    if value.metadata.get("encoding") == b"binary/null" or value.data in (b"", b"null"):
+        fields.pop(key, None)
+    else:
+        fields[key].CopyFrom(value)
+
+
+def _task_failed(
+    cause: WorkflowTaskFailedCause.ValueType, error: Exception, reason: int
+) -> TaskFailed:
+    failure = Failure(message=str(error))
+    failure.application_failure_info.SetInParent()
+    return TaskFailed(
+        cause, failure, reason, f"Workflow activation completion failed: {error}"
+    )
+
+
+__all__ = ["CLOSING_EVENTS", "Again", "Answered", "Replayed", "RunDriver", "Worker"]

@@ -1,0 +1,32 @@
+"""Signals and cancel requests: events that become a job and need no state."""
+
+from __future__ import annotations
+
+from dbosify._core.commands import Output
+from dbosify._model.protos import EventType, HistoryEvent, WorkflowActivationJob
+
+
+def on_event(event: HistoryEvent, out: Output) -> bool:
+    """Turn a message's event into its job.
+
+    Returns:
+        Whether the event was a message at all.
+    """
+    job = WorkflowActivationJob()
+    match event.event_type:
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+            signaled = event.workflow_execution_signaled_event_attributes
+            signal = job.signal_workflow
+            signal.signal_name = signaled.signal_name
+            signal.input.extend(signaled.input.payloads)
+            signal.identity = signaled.identity
+            for key, value in signaled.header.fields.items():
+                signal.headers[key].CopyFrom(value)
+            signal.originating_event_id = event.event_id
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+            requested = event.workflow_execution_cancel_requested_event_attributes
+            job.cancel_workflow.reason = requested.cause
+        case _:
+            return False
+    out.jobs.append(job)
+    return True

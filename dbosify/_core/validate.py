@@ -1,0 +1,111 @@
+"""Commands that Temporal's server refuses, with its causes and texts.
+
+A refused command fails the workflow task, not the workflow: the code can be mended and
+the task tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dbosify._model import clock, failures
+from dbosify._model.protos import (
+    Duration,
+    Failure,
+    ScheduleActivity,
+    WorkflowTaskFailedCause,
+)
+
+from .machines.activity import ActivityMachine
+
+_ACTIVITY = (
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
+)
+_DUPLICATE_ACTIVITY = (
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_SCHEDULE_ACTIVITY_DUPLICATE_ID
+)
+_TIMER = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTRIBUTES
+
+MAX_ID_LENGTH = 1000
+
+
+class BadCommand(Exception):
+    """A command the server would refuse.
+
+    Args:
+        cause: of the failed workflow task.
+        text: the server's, without the cause's name.
+    """
+
+    def __init__(self, cause: WorkflowTaskFailedCause.ValueType, text: str) -> None:
+        self.cause = cause
+        super().__init__(f"{_camel(cause)}: {text}" if cause else text)
+
+    def failure(self) -> Failure:
+        """The failure in the WorkflowTaskFailed event."""
+        return failures.server(str(self))
+
+
+def _camel(cause: WorkflowTaskFailedCause.ValueType) -> str:
+    name = WorkflowTaskFailedCause.Name(cause)
+    words = name.removeprefix("WORKFLOW_TASK_FAILED_CAUSE_").split("_")
+    return "".join(word.capitalize() for word in words)
+
+
+def activity(command: ScheduleActivity, others: Iterable[ActivityMachine]) -> None:
+    """Check a schedule-activity command.
+
+    Raises:
+        BadCommand: something is missing, negative or already taken.
+    """
+    if not command.activity_id:
+        raise BadCommand(_ACTIVITY, "activityId is not set")
+    if not command.activity_type:
+        raise BadCommand(_ACTIVITY, "activityType is not set")
+    if not command.task_queue:
+        raise BadCommand(_ACTIVITY, "missing task queue name")
+    if command.task_queue.startswith("/_sys/"):
+        raise BadCommand(
+            _ACTIVITY, "task queue name cannot start with reserved prefix /_sys/"
+        )
+    for name, value in (
+        ("ScheduleToCloseTimeout", command.schedule_to_close_timeout),
+        ("ScheduleToStartTimeout", command.schedule_to_start_timeout),
+        ("StartToCloseTimeout", command.start_to_close_timeout),
+        ("HeartbeatTimeout", command.heartbeat_timeout),
+    ):
+        if clock.seconds(value) < 0:
+            raise BadCommand(_ACTIVITY, f"invalid {name}: negative duration")
+    if not (
+        clock.seconds(command.start_to_close_timeout)
+        or clock.seconds(command.schedule_to_close_timeout)
+    ):
+        raise BadCommand(
+            _ACTIVITY,
+            "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the"
+            f" activity. ActivityId={command.activity_id}"
+            f" ActivityType={command.activity_type}",
+        )
+    if any(
+        other.pending and other.command.activity_id == command.activity_id
+        for other in others
+    ):
+        raise BadCommand(
+            _DUPLICATE_ACTIVITY,
+            "invalid history builder state for action: add-activitytask-scheduled-event"
+            f", ActivityID: {command.activity_id}",
+        )
+
+
+def timer(seq: int, delay: Duration) -> None:
+    """Check a start-timer command.
+
+    Raises:
+        BadCommand: the duration is negative.
+    """
+    if clock.seconds(delay) < 0:
+        raise BadCommand(
+            _TIMER,
+            "An invalid StartToFireTimeout is set on StartTimerCommand: negative"
+            f" duration. TimerId={seq}",
+        )

@@ -1,0 +1,56 @@
+"""An activity that is not over, as every layer knows it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from .protos import Failure, HistoryEvent, Payloads
+
+
+class AttemptState(enum.IntEnum):
+    """Where an activity stands; the numbers are stored."""
+
+    SCHEDULED = 1
+    STARTED = 2
+    BACKOFF = 3
+    OVER = 4
+
+
+@dataclass(slots=True)
+class Progress:
+    """What changes from attempt to attempt; times are seconds since 1970."""
+
+    attempt: int
+    attempt_scheduled_at: float
+    started_at: float | None = None
+    heartbeat_at: float | None = None
+    heartbeat: Payloads | None = None
+    last_failure: Failure | None = None
+    identity: str = ""
+    token: str = ""
+    cancel_requested: bool = False
+
+
+@dataclass(slots=True)
+class ActivityRow:
+    """An activity as stored.
+
+    With `eager` it runs in the process that owns its run and goes with it; otherwise it
+    is also a DBOS workflow on the activity queue, and `token` fences its attempts.
+    """
+
+    task_id: str
+    workflow_uuid: str
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    scheduled: HistoryEvent
+    progress: Progress
+    state: AttemptState
+    executor_id: str | None
+    token: str | None
+    eager: bool
+    deadline: float | None = None
+    closing: tuple[HistoryEvent, ...] | None = None
+    orphaned: bool = False

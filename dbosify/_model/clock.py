@@ -1,0 +1,45 @@
+"""Conversions between protobuf times and numbers.
+
+The core never reads a clock: every time reaches it as an argument, a `Timestamp`
+where Temporal shows it to users, or seconds since 1970 where it is only compared.
+"""
+
+from __future__ import annotations
+
+from .protos import Duration, Timestamp
+
+_NANOS = 1_000_000_000
+
+
+def timestamp(nanoseconds: int) -> Timestamp:
+    """The `Timestamp` of `nanoseconds` since 1970."""
+    return Timestamp(seconds=nanoseconds // _NANOS, nanos=nanoseconds % _NANOS)
+
+
+def nanoseconds(value: Timestamp) -> int:
+    """The inverse of `timestamp`."""
+    return value.seconds * _NANOS + value.nanos
+
+
+def seconds(value: Timestamp | Duration) -> float:
+    """A timestamp as seconds since 1970, or a duration as seconds."""
+    return value.seconds + value.nanos / _NANOS
+
+
+def milliseconds(value: Timestamp) -> int:
+    """A timestamp as whole milliseconds since 1970, as DBOS stores times."""
+    return value.seconds * 1000 + value.nanos // 1_000_000
+
+
+def duration(value: float) -> Duration:
+    """The `Duration` of `value` seconds, rounded to nanoseconds."""
+    nanos = round(value * _NANOS)
+    return Duration(seconds=nanos // _NANOS, nanos=nanos % _NANOS)
+
+
+def later(start: Timestamp, delay: Duration) -> Timestamp:
+    """The moment `delay` after `start`."""
+    nanos = start.nanos + delay.nanos
+    return Timestamp(
+        seconds=start.seconds + delay.seconds + nanos // _NANOS, nanos=nanos % _NANOS
+    )

@@ -1,0 +1,91 @@
+"""The failures that Temporal's server and core write, with their exact texts.
+
+Sources: the server's timeout and retry messages, and the wrappers that core puts
+around an activity's outcome before the SDK sees it.
+"""
+
+from __future__ import annotations
+
+from .protos import Failure, Payloads, RetryState, TimeoutType
+
+_TIMEOUT_TEXT = {
+    TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE: "activity StartToClose timeout",
+    TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START: "activity ScheduleToStart timeout",
+    TimeoutType.TIMEOUT_TYPE_HEARTBEAT: "activity Heartbeat timeout",
+    TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE: (
+        "Not enough time to schedule next retry before activity ScheduleToClose"
+        " timeout, giving up retrying"
+    ),
+}
+
+
+def activity_timeout(
+    kind: TimeoutType.ValueType,
+    *,
+    heartbeat: Payloads | None = None,
+    cause: Failure | None = None,
+) -> Failure:
+    """The failure of an activity attempt that ran out of time."""
+    failure = Failure(message=_TIMEOUT_TEXT[kind], source="Server")
+    failure.timeout_failure_info.timeout_type = kind
+    if heartbeat is not None:
+        failure.timeout_failure_info.last_heartbeat_details.CopyFrom(heartbeat)
+    if cause is not None:
+        failure.cause.CopyFrom(cause)
+        # One level only: the server keeps the previous attempt's failure, not a chain.
+        failure.cause.ClearField("cause")
+    return failure
+
+
+def workflow_timeout() -> Failure:
+    """The failure that a run which timed out leaves to the next run of its chain."""
+    failure = Failure(message="workflow timeout", source="Server")
+    failure.timeout_failure_info.timeout_type = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+    return failure
+
+
+def application(message: str, *, kind: str = "", non_retryable: bool = False) -> Failure:
+    """An application failure as a worker would report it."""
+    failure = Failure(message=message)
+    failure.application_failure_info.type = kind
+    failure.application_failure_info.non_retryable = non_retryable
+    return failure
+
+
+def server(message: str) -> Failure:
+    """A failure that the server writes about a task it refused."""
+    failure = Failure(message=message)
+    failure.server_failure_info.SetInParent()
+    return failure
+
+
+def canceled(details: Payloads | None = None) -> Failure:
+    """A cancellation, with the details its activity or workflow gave."""
+    failure = Failure()
+    failure.canceled_failure_info.SetInParent()
+    if details is not None:
+        failure.canceled_failure_info.details.CopyFrom(details)
+    return failure
+
+
+def activity(
+    message: str,
+    *,
+    activity_id: str,
+    activity_type: str,
+    cause: Failure,
+    retry_state: RetryState.ValueType,
+    identity: str = "",
+    scheduled_event_id: int = 0,
+    started_event_id: int = 0,
+) -> Failure:
+    """Core's wrapper around the outcome of an activity."""
+    failure = Failure(message=message, cause=cause)
+    info = failure.activity_failure_info
+    info.activity_id = activity_id
+    info.activity_type.name = activity_type
+    info.identity = identity
+    info.retry_state = retry_state
+    info.scheduled_event_id = scheduled_event_id
+    info.started_event_id = started_event_id
+    return failure

@@ -1,0 +1,164 @@
+"""The journal: the run's official history, cut into the steps that DBOS's tools show.
+
+Each step is one thing that happened to the run (its start, a signal, an activity's
+outcome, a timer) with the history events it brought; the workflow task that took it
+in, and the events of that task's commands, stand in the last step of the task. Read in
+order, the steps' events are Temporal's history, event ids and all.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+
+from . import clock
+from .protos import EventType, History, HistoryEvent
+
+SERIALIZATION = "portable_json"
+"""DBOS's name of the format: JSON that every DBOS tool and SDK can read."""
+
+
+_CLOSED = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: "terminate",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "time out",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: "cancel",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: "start",
+}
+
+NEWS = frozenset(
+    {
+        *_CLOSED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED,
+        EventType.EVENT_TYPE_TIMER_FIRED,
+    }
+)
+"""Events that end a step's own part: what follows belongs to the workflow task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One row of the journal."""
+
+    name: str
+    events: tuple[HistoryEvent, ...]
+
+    @property
+    def started_ms(self) -> int:
+        """When it began, milliseconds since 1970."""
+        return clock.milliseconds(self.events[0].event_time)
+
+    @property
+    def completed_ms(self) -> int:
+        """When it ended, milliseconds since 1970."""
+        return clock.milliseconds(self.events[-1].event_time)
+
+    def encode(self) -> str:
+        """The step's output column."""
+        return json.dumps({"history": pack(self.events)})
+
+
+def pack(events: Iterable[HistoryEvent]) -> str:
+    """Events as text."""
+    return base64.b64encode(History(events=events).SerializeToString()).decode()
+
+
+def unpack(text: str) -> list[HistoryEvent]:
+    """The inverse of `pack`."""
+    return list(History.FromString(base64.b64decode(text)).events)
+
+
+def pack_bytes(events: Iterable[HistoryEvent]) -> bytes:
+    """Events as a serialised `History`."""
+    return History(events=events).SerializeToString()
+
+
+def pack_message(message: Message) -> str:
+    """Any protobuf message as text."""
+    return base64.b64encode(message.SerializeToString()).decode()
+
+
+def unpack_bytes(data: bytes) -> list[HistoryEvent]:
+    """Events stored as a serialised `History`."""
+    return list(History.FromString(data).events)
+
+
+def decode(output: str) -> list[HistoryEvent]:
+    """The events of a step's output column."""
+    return unpack(json.loads(output)["history"])
+
+
+def steps(
+    events: Sequence[HistoryEvent], names: Names, default: str = "workflow task"
+) -> list[Step]:
+    """Cut the events of a turn into steps.
+
+    Args:
+        events: of the turn, with their ids.
+        names: of the run.
+        default: for a turn that brought no news.
+    """
+    result: list[Step] = []
+    current: list[HistoryEvent] = []
+    name = ""
+    for event in events:
+        if name and _begins_step(event):
+            result.append(Step(name, tuple(current)))
+            current, name = [], ""
+        current.append(event)
+        names.learn(event)
+        if not name and event.event_type in NEWS:
+            name = names.of(event)
+    result.append(Step(name or default, tuple(current)))
+    return result
+
+
+def _begins_step(event: HistoryEvent) -> bool:
+    return (
+        event.event_type in NEWS
+        or event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
+    )
+
+
+class Names:
+    """Names steps; remembers what activities and timers were called.
+
+    A closing event tells only the number of the event that opened it, so the names are
+    kept while they are open.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[int, str] = {}
+
+    def learn(self, event: HistoryEvent) -> None:
+        """Remember an event that opens something."""
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            scheduled = event.activity_task_scheduled_event_attributes
+            self._open[event.event_id] = f"activity {scheduled.activity_type.name}"
+        elif event.event_type == EventType.EVENT_TYPE_TIMER_STARTED:
+            delay = event.timer_started_event_attributes.start_to_fire_timeout
+            self._open[event.event_id] = f"timer {clock.seconds(delay):g}s"
+
+    def of(self, event: HistoryEvent) -> str:
+        """The name of the step that `event` makes."""
+        match event.event_type:
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+                signaled = event.workflow_execution_signaled_event_attributes
+                return f"signal {signaled.signal_name}"
+            case EventType.EVENT_TYPE_TIMER_FIRED:
+                return self._close(event.timer_fired_event_attributes.started_event_id)
+            case kind if kind in _CLOSED:
+                return _CLOSED[kind]
+            case _:
+                attributes = getattr(event, event.WhichOneof("attributes") or "")
+                return self._close(attributes.scheduled_event_id)
+
+    def _close(self, opened: int) -> str:
+        return self._open.pop(opened, "activity")

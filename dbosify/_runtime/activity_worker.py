@@ -1,0 +1,421 @@
+"""The activity side of a worker: slots, tasks to the SDK, heartbeats, completions.
+
+Tasks come from two doors: runs of this process hand eager activities straight in, and
+queued ones are claimed while a slot is free. Either way the SDK sees the same task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dbosify._core.machines.attempt import AttemptMachine
+from dbosify._model import clock, failures
+from dbosify._model.activity import ActivityRow, AttemptState
+from dbosify._model.protos import (
+    ActivityCancelReason,
+    ActivityHeartbeat,
+    ActivityTask,
+    ActivityTaskCompletion,
+    Payloads,
+)
+from dbosify._store import activities
+from dbosify._store.engine import LOST_CONNECTION
+
+from . import faults
+from .faults import Point
+from .held_activity import HeldActivity, Run
+
+if TYPE_CHECKING:
+    from .host import Host
+
+logger = logging.getLogger(__name__)
+
+_POLL = 1.0
+"""Seconds between looks at the queue while hints stay away."""
+_GRACE_AFTER_TIMEOUT = 5.0
+"""Seconds after which an attempt that timed out is told so, as core does."""
+_SHUTDOWN_TEXT = "Worker is shutting down and this activity did not complete in time"
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityOptions:
+    """The options of the SDK's worker that this side honours."""
+
+    namespace: str
+    task_queue: str
+    identity: str
+    slots: int
+    max_throttle: float
+    default_throttle: float
+    grace: float
+    """Seconds that running activities get after a shutdown began."""
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """An attempt the SDK works on."""
+
+    held: HeldActivity
+    token: bytes
+    cancelled: int | None = None
+    """The reason it was told, at most one."""
+    unsent: Payloads | None = None
+    throttle: asyncio.TimerHandle | None = None
+    beats: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class ActivityWorker:
+    """See the module's text."""
+
+    def __init__(self, host: Host, options: ActivityOptions) -> None:
+        self.host = host
+        self.options = options
+        self.loop = asyncio.get_running_loop()
+        self.task_queue = options.task_queue
+        self._free = options.slots
+        self._tasks: asyncio.Queue[ActivityTask] = asyncio.Queue()
+        self._running: dict[bytes, _Running] = {}
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._drained = asyncio.Event()
+        self._claiming: asyncio.Task[None] | None = None
+        self._shutdown: asyncio.TimerHandle | None = None
+
+    # Coming and going.
+
+    def start_claiming(self) -> None:
+        """Begin to take tasks from the queue."""
+        self._claiming = self.loop.create_task(self._claim_loop())
+
+    def stop(self) -> None:
+        """Take no more tasks; tell running ones after the grace period."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._wake.set()
+        self._shutdown = self.loop.call_later(self.options.grace, self._tell_shutdown)
+        self._check_drained()
+
+    async def stopped(self) -> None:
+        """Wait until no attempt is left."""
+        await self._drained.wait()
+        if self._claiming is not None:
+            await self._claiming
+        if self._shutdown is not None:
+            self._shutdown.cancel()
+
+    def _tell_shutdown(self) -> None:
+        for running in list(self._running.values()):
+            self._cancel(running, "WORKER_SHUTDOWN", is_worker_shutdown=True)
+
+    def _check_drained(self) -> None:
+        if self._stopping and not self._running:
+            self._drained.set()
+            self._wake.set()
+
+    async def next_task(self) -> ActivityTask | None:
+        """The next task for the SDK, or None when all is over."""
+        getting = asyncio.ensure_future(self._tasks.get())
+        drained = asyncio.ensure_future(self._drained.wait())
+        try:
+            await asyncio.wait(
+                {getting, drained}, return_when=asyncio.FIRST_COMPLETED
+            )
+            return getting.result() if getting.done() else None
+        finally:
+            getting.cancel()
+            drained.cancel()
+
+    # Slots and tasks.
+
+    def take(self) -> bool:
+        """Hold a slot for an eager activity."""
+        if self._stopping or self._free <= 0:
+            return False
+        self._free -= 1
+        return True
+
+    def give_back(self) -> None:
+        """Free a slot."""
+        self._free += 1
+        self._wake.set()
+
+    def hint(self) -> None:
+        """Something was queued."""
+        self._wake.set()
+
+    def start(self, row: ActivityRow, run: Run | None) -> HeldActivity:
+        """Hand an attempt to the SDK, on a slot that is held for it."""
+        machine = AttemptMachine(row.scheduled, row.progress, row.state)
+        held = HeldActivity(row, machine, self.host)
+        held.run = run
+        token = json.dumps([row.task_id, row.token]).encode()
+        running = _Running(held, token)
+        self._running[token] = running
+        held.watch_deadline()
+        held.on_gone = lambda: self._after_timeout(running)
+        held.on_cancel = lambda: self._on_cancel(running)
+        self._tasks.put_nowait(self._task(running))
+        faults.reach(Point.AFTER_ACTIVITY_START)
+        return held
+
+    async def _claim_loop(self) -> None:
+        while not self._stopping:
+            try:
+                if self._free > 0 and await self._claim():
+                    continue
+            except LOST_CONNECTION as error:
+                logger.warning("activities not claimed: %s", error)
+            try:
+                await asyncio.wait_for(self._wake.wait(), _POLL)
+            except (TimeoutError, asyncio.TimeoutError):
+                pass
+            self._wake.clear()
+
+    async def _claim(self) -> bool:
+        """Take what fits; whether there may be more."""
+        limit = self._free
+        self._free -= limit
+        rows: list[ActivityRow] = []
+        try:
+            rows = await activities.claim(
+                self.host.database,
+                self.task_queue,
+                self.host.new_owner(),
+                identity=self.options.identity,
+                now=self.host.clock.seconds(),
+                limit=limit,
+            )
+        finally:
+            self._free += limit - len(rows)
+        for row in rows:
+            self.start(row, None)
+        return len(rows) == limit
+
+    def _task(self, running: _Running) -> ActivityTask:
+        row = running.held.row
+        options = row.scheduled.activity_task_scheduled_event_attributes
+        task = ActivityTask(task_token=running.token)
+        start = task.start
+        start.workflow_namespace = self.options.namespace
+        start.workflow_type = row.workflow_type
+        start.workflow_execution.workflow_id = row.workflow_id
+        start.workflow_execution.run_id = row.run_id
+        start.activity_id = options.activity_id
+        start.activity_type = options.activity_type.name
+        for key, value in options.header.fields.items():
+            start.header_fields[key].CopyFrom(value)
+        start.input.extend(options.input.payloads)
+        if row.progress.heartbeat is not None:
+            start.heartbeat_details.extend(row.progress.heartbeat.payloads)
+        start.scheduled_time.CopyFrom(row.scheduled.event_time)
+        start.current_attempt_scheduled_time.CopyFrom(
+            clock.timestamp(round(row.progress.attempt_scheduled_at * 1e9))
+        )
+        started_at = row.progress.started_at or 0.0
+        start.started_time.CopyFrom(clock.timestamp(round(started_at * 1e9)))
+        start.attempt = row.progress.attempt
+        start.schedule_to_close_timeout.CopyFrom(options.schedule_to_close_timeout)
+        start.start_to_close_timeout.CopyFrom(options.start_to_close_timeout)
+        start.heartbeat_timeout.CopyFrom(options.heartbeat_timeout)
+        start.retry_policy.CopyFrom(options.retry_policy)
+        if options.HasField("priority"):
+            start.priority.CopyFrom(options.priority)
+        return task
+
+    # Cancellation.
+
+    def _cancel(self, running: _Running, reason: str, **details: bool) -> None:
+        if running.cancelled is not None or running.token not in self._running:
+            return
+        running.cancelled = ActivityCancelReason.Value(reason)
+        task = ActivityTask(task_token=running.token)
+        task.cancel.reason = running.cancelled
+        for name, value in details.items():
+            setattr(task.cancel.details, name, value)
+        self._tasks.put_nowait(task)
+
+    def _after_timeout(self, running: _Running) -> None:
+        self.loop.call_later(
+            _GRACE_AFTER_TIMEOUT,
+            lambda: self._cancel(
+                running, "TIMED_OUT", is_not_found=True, is_timed_out=True
+            ),
+        )
+
+    def _on_cancel(self, running: _Running) -> None:
+        # A throttled heartbeat is waiting for its turn: that is when the server would
+        # have answered, and there is nothing to gain from waiting.
+        if running.unsent is not None:
+            self._send_beat(running)
+
+    # Heartbeats.
+
+    def heartbeat(self, beat: ActivityHeartbeat) -> None:
+        """Take a heartbeat; never waits."""
+        running = self._running.get(beat.task_token)
+        if running is None:
+            logger.debug("heartbeat for an activity that is not running here")
+            return
+        running.unsent = Payloads(payloads=beat.details)
+        if running.throttle is None:
+            self._send_beat(running)
+
+    def _send_beat(self, running: _Running) -> None:
+        details, running.unsent = running.unsent, None
+        if running.throttle is not None:
+            running.throttle.cancel()
+        running.throttle = self.loop.call_later(
+            self._throttle(running), self._throttle_over, running
+        )
+        task = self.loop.create_task(self._store_beat(running, details))
+        running.beats.add(task)
+        task.add_done_callback(running.beats.discard)
+
+    def _throttle(self, running: _Running) -> float:
+        options = (
+            running.held.row.scheduled.activity_task_scheduled_event_attributes
+        )
+        timeout = clock.seconds(options.heartbeat_timeout)
+        wanted = timeout * 0.8 if timeout > 0 else self.options.default_throttle
+        return min(self.options.max_throttle, wanted)
+
+    def _throttle_over(self, running: _Running) -> None:
+        running.throttle = None
+        if running.unsent is not None and running.token in self._running:
+            self._send_beat(running)
+
+    async def _store_beat(self, running: _Running, details: Payloads | None) -> None:
+        held = running.held
+        if held.gone or held.machine.state is not AttemptState.STARTED:
+            self._cancel(running, "NOT_FOUND", is_not_found=True)
+            return
+        held.machine.beat(self.host.clock.seconds(), details)
+        held.watch_deadline()
+        held.row.deadline = held.machine.deadline
+        call = activities.beat(held.row)
+        try:
+            rows = await self.host.database.fetch(call.name, call.params)
+        except LOST_CONNECTION as error:
+            logger.warning("heartbeat not stored: %s", error)
+            return
+        faults.reach(Point.AFTER_HEARTBEAT)
+        if not rows:
+            if not held.gone:
+                held.orphan()
+            self._cancel(running, "NOT_FOUND", is_not_found=True)
+        elif rows[0]["cancel_requested"] or held.machine.progress.cancel_requested:
+            held.machine.progress.cancel_requested = True
+            self._cancel(running, "CANCELLED", is_cancelled=True)
+
+    # Completions.
+
+    async def complete(self, completion: ActivityTaskCompletion) -> None:
+        """Take what the SDK says of an attempt."""
+        running = self._running.get(completion.task_token)
+        if running is None:
+            logger.debug("completion of an activity that is not running here")
+            return
+        result = completion.result
+        status = result.WhichOneof("status")
+        if status is None:
+            raise RuntimeError(
+                "Completion failure: Lang SDK sent us a malformed activity completion"
+                " (Activity completion had empty result/status field)"
+            )
+        faults.reach(Point.BEFORE_ACTIVITY_END)
+        try:
+            await self._settle(running, completion)
+        except LOST_CONNECTION as error:
+            # Its deadline, or the end of our lease, makes another worker take it up.
+            logger.warning("outcome of an activity not stored: %s", error)
+        finally:
+            del self._running[completion.task_token]
+            if running.throttle is not None:
+                running.throttle.cancel()
+            self.give_back()
+            self._check_drained()
+
+    async def _settle(
+        self, running: _Running, completion: ActivityTaskCompletion
+    ) -> None:
+        if running.beats:
+            await asyncio.gather(*running.beats, return_exceptions=True)
+        held, machine = running.held, running.held.machine
+        if held.gone or machine.state is not AttemptState.STARTED:
+            return
+        now, identity = self.host.clock.seconds(), self.options.identity
+        result = completion.result
+        match result.WhichOneof("status"):
+            case "completed":
+                value = result.completed
+                machine.complete(
+                    now, value.result if value.HasField("result") else None, identity
+                )
+            case "failed":
+                if running.unsent is not None:
+                    machine.beat(now, running.unsent)
+                machine.fail(now, result.failed.failure, identity)
+            case "cancelled":
+                if not self._end_cancelled(running, completion, now):
+                    return
+            case _:
+                if held.row.eager:
+                    await held.detach()
+                return
+        await held.settle(held.run)
+
+    def _end_cancelled(
+        self, running: _Running, completion: ActivityTaskCompletion, now: float
+    ) -> bool:
+        machine = running.held.machine
+        shutdown = ActivityCancelReason.Value("WORKER_SHUTDOWN")
+        if running.cancelled == shutdown and not machine.progress.cancel_requested:
+            machine.fail(
+                now,
+                failures.application(_SHUTDOWN_TEXT, kind="WorkerShutdown"),
+                self.options.identity,
+            )
+            return True
+        if not machine.progress.cancel_requested:
+            logger.warning(
+                "unable to mark activity as canceled without activity being request"
+                " canceled first"
+            )
+            return False
+        info = completion.result.cancelled.failure.canceled_failure_info
+        details = info.details if info.HasField("details") else None
+        machine.canceled(now, details, self.options.identity)
+        return True
+
+
+class ActivityPlaces:
+    """Where a run's activities may run in its own process, on its own loop."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._taken: dict[str, deque[ActivityWorker]] = {}
+
+    def take(self, task_queue: str) -> bool:
+        """Hold a slot of a worker for `task_queue`, if one is free here."""
+        for worker in self._host.activity_workers(task_queue):
+            if worker.loop is asyncio.get_running_loop() and worker.take():
+                self._taken.setdefault(task_queue, deque()).append(worker)
+                return True
+        return False
+
+    def give_back(self, task_queue: str) -> None:
+        """The slot is not needed after all."""
+        self._taken[task_queue].popleft().give_back()
+
+    def start(self, row: ActivityRow, run: Run) -> HeldActivity:
+        """Run an activity on the slot that was taken for it."""
+        options = row.scheduled.activity_task_scheduled_event_attributes
+        return self._taken[options.task_queue.name].popleft().start(row, run)
+
+

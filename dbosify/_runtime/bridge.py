@@ -1,0 +1,319 @@
+"""The core's seat: the object that the SDK's worker takes for the Rust core.
+
+`temporalio.bridge.worker.Worker.create` is wrapped once per process and looks at the
+client it is given: ours gets this, any other the real thing, so both kinds of workers
+can run side by side. The methods and their errors are the core's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import temporalio.bridge.worker
+import temporalio.service
+from temporalio.bridge.worker import PollShutdownError
+
+from dbosify._model.protos import (
+    ActivityHeartbeat,
+    ActivityTask,
+    ActivityTaskCompletion,
+    HistoryEvent,
+    NamespaceInfo,
+    QueryResult,
+    WorkflowActivation,
+    WorkflowActivationCompletion,
+)
+from dbosify._service.validate import MAX_BLOB
+from dbosify._store.errors import StoreError
+from dbosify._store.runs import Claim
+
+from .activity_worker import ActivityOptions, ActivityWorker
+from .due import DueRole
+from .host import Host
+from .workflow_worker import WorkflowOptions, WorkflowWorker
+
+logger = logging.getLogger(__name__)
+
+_DEFAULT_SLOTS = 100
+
+
+class BridgeWorker:
+    """One worker of the SDK, on Postgres.
+
+    Args:
+        client: our stand-in for the bridge's client.
+        config: the bridge's own worker configuration.
+    """
+
+    def __init__(
+        self, client: BridgeClient, config: temporalio.bridge.worker.WorkerConfig
+    ) -> None:
+        _check(config)
+        self.config = config
+        self.task_queue = config.task_queue
+        self.activities: ActivityWorker | None = None
+        self._client = client
+        self._identity = config.identity_override or client.identity
+        self._workflows: WorkflowWorker | None = None
+        self._due: DueRole | None = None
+        self._host: Host | None = None
+        self._entered = False
+        self._stopping = False
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop it runs on, once it runs."""
+        return self._loop
+
+    # The core's methods, in the order they are called.
+
+    async def validate(self) -> NamespaceInfo:
+        """Check the namespace and begin to work.
+
+        Raises:
+            RuntimeError: the namespace or the database is not there.
+        """
+        try:
+            self._host = await self._client.host(self.config.namespace)
+        except (StoreError, temporalio.service.RPCError) as error:
+            raise RuntimeError(f"Worker validation failed: {error}") from None
+        info = NamespaceInfo()
+        info.limits.blob_size_limit_error = MAX_BLOB
+        info.limits.memo_size_limit_error = MAX_BLOB
+        await self._begin(self._host)
+        return info
+
+    async def _begin(self, host: Host) -> None:
+        self._loop = asyncio.get_running_loop()
+        types = self.config.task_types
+        await host.enter(self)
+        self._entered = True
+        if types.enable_remote_activities:
+            self.activities = ActivityWorker(host, self._activity_options())
+            self.activities.start_claiming()
+        if types.enable_workflows:
+            self._workflows = WorkflowWorker(host, self._workflow_options())
+            self._workflows.start_claiming()
+        self._due = DueRole(host)
+        self._due.start()
+
+    async def poll_workflow_activation(self) -> WorkflowActivation:
+        """The next activation."""
+        if self._workflows is None:
+            raise PollShutdownError
+        activation = await self._workflows.next_activation()
+        if activation is None:
+            raise PollShutdownError
+        return activation
+
+    async def complete_workflow_activation(
+        self, completion: WorkflowActivationCompletion
+    ) -> None:
+        """The SDK's answer to an activation."""
+        if completion.WhichOneof("status") is None:
+            raise RuntimeError(
+                "Completion failure: Lang SDK sent us a malformed workflow completion"
+                f" for run ({completion.run_id}): Workflow completion had empty status"
+                " field"
+            )
+        assert self._workflows is not None
+        self._workflows.complete(completion)
+
+    async def poll_activity_task(self) -> ActivityTask:
+        """The next activity task."""
+        if self.activities is None:
+            if not self.config.task_types.enable_local_activities:
+                raise PollShutdownError
+            await self._until_stopped()
+            raise PollShutdownError
+        task = await self.activities.next_task()
+        if task is None:
+            raise PollShutdownError
+        return task
+
+    async def complete_activity_task(self, completion: ActivityTaskCompletion) -> None:
+        """What became of an activity attempt."""
+        assert self.activities is not None
+        await self.activities.complete(completion)
+
+    def record_activity_heartbeat(self, heartbeat: ActivityHeartbeat) -> None:
+        """A sign of life, with details."""
+        assert self.activities is not None
+        self.activities.heartbeat(heartbeat)
+
+    async def poll_nexus_task(self) -> Any:
+        """Nexus is not served."""
+        await self._until_stopped()
+        raise PollShutdownError
+
+    async def complete_nexus_task(self, completion: Any) -> None:
+        """Nexus is not served."""
+        raise RuntimeError("dbosify does not run Nexus operations yet")
+
+    def request_workflow_eviction(self, run_id: str) -> None:
+        """Forget a run's instance; it is rebuilt when needed."""
+        if self._workflows is not None:
+            self._workflows.request_eviction(run_id)
+
+    def replace_client(self, client: BridgeClient) -> None:
+        """Use another client from now on; it must reach the same database."""
+        if client.url != self._client.url:
+            raise ValueError("the new client must use the same database")
+        self._client = client
+
+    def initiate_shutdown(self) -> None:
+        """Take nothing new; the polls end when all is given up."""
+        self._stopping = True
+        if self._workflows is not None:
+            self._workflows.stop()
+        if self.activities is not None:
+            self.activities.stop()
+
+    async def finalize_shutdown(self) -> None:
+        """Give up what is left: lease and roles."""
+        if self._workflows is not None:
+            await self._workflows.stopped()
+        if self.activities is not None:
+            await self.activities.stopped()
+        if self._due is not None:
+            await self._due.stop()
+        if self._host is not None and self._entered:
+            self._entered = False
+            await self._host.leave(self)
+
+    async def _until_stopped(self) -> None:
+        if self._workflows is not None:
+            while not self._stopping:
+                await asyncio.sleep(0.1)
+            await self._workflows.stopped()
+
+    # What the host asks of it.
+
+    def reserve_run(self) -> bool:
+        """See `LocalWorker.reserve_run`."""
+        return self._workflows is not None and self._workflows.reserve_run()
+
+    def adopt(self, claim: Claim, events: Sequence[HistoryEvent]) -> None:
+        """See `LocalWorker.adopt`."""
+        assert self._workflows is not None
+        self._workflows.adopt(claim, events)
+
+    def on_hint(self, kind: str, key: str) -> None:
+        """See `LocalWorker.on_hint`."""
+        if self._workflows is not None:
+            self._workflows.hint(kind, key)
+        if self.activities is not None and key == f"activity:{self.task_queue}":
+            self.activities.hint()
+
+    def look_at(self, moment: float) -> None:
+        """See `LocalWorker.look_at`."""
+        if self._due is not None:
+            self._due.look_at(moment)
+
+    def on_lease_lost(self) -> None:
+        """See `LocalWorker.on_lease_lost`."""
+        if self._workflows is not None:
+            self._workflows.lease_lost()
+
+    async def query(
+        self, workflow_uuid: str, request: bytes, min_inbox: int
+    ) -> QueryResult | None:
+        """See `LocalWorker.query`."""
+        if self._workflows is None:
+            return None
+        return await self._workflows.query(workflow_uuid, request, min_inbox)
+
+    # Options.
+
+    def _activity_options(self) -> ActivityOptions:
+        config = self.config
+        return ActivityOptions(
+            namespace=config.namespace,
+            task_queue=config.task_queue,
+            identity=self._identity,
+            slots=_slots(config.tuner.activity_slot_supplier),
+            max_throttle=config.max_heartbeat_throttle_interval_millis / 1000,
+            default_throttle=config.default_heartbeat_throttle_interval_millis / 1000,
+            grace=config.graceful_shutdown_period_millis / 1000,
+        )
+
+    def _workflow_options(self) -> WorkflowOptions:
+        config = self.config
+        return WorkflowOptions(
+            namespace=config.namespace,
+            task_queue=config.task_queue,
+            identity=self._identity,
+            build_id=_build_id(config.versioning_strategy),
+            sdk_version=temporalio.service.__version__,
+            slots=_slots(config.tuner.workflow_slot_supplier),
+            max_cached=config.max_cached_workflows,
+            nondeterminism_fails=config.nondeterminism_as_workflow_fail,
+            nondeterminism_fails_types=frozenset(
+                config.nondeterminism_as_workflow_fail_for_types
+            ),
+        )
+
+
+class BridgeClient:
+    """What our service client shows the SDK's worker as its bridge client."""
+
+    url: object
+    identity: str
+
+    async def host(self, namespace: str) -> Host:
+        """The host of a namespace, prepared."""
+        raise NotImplementedError
+
+
+def _slots(supplier: object) -> int:
+    return int(getattr(supplier, "num_slots", _DEFAULT_SLOTS))
+
+
+def _build_id(strategy: Any) -> str:
+    for name in ("build_id_no_versioning", "build_id_with_versioning"):
+        if hasattr(strategy, name):
+            return str(getattr(strategy, name))
+    return str(strategy.version.build_id)
+
+
+def _check(config: temporalio.bridge.worker.WorkerConfig) -> None:
+    """Refuse what the core refuses.
+
+    Raises:
+        ValueError: with the core's text.
+    """
+    types = config.task_types
+    if not (
+        types.enable_workflows
+        or types.enable_remote_activities
+        or types.enable_local_activities
+        or types.enable_nexus
+    ):
+        raise ValueError("At least one task type must be enabled in `task_types`")
+    rate = config.max_activities_per_second
+    if rate is not None and rate <= 0:
+        raise ValueError("`max_worker_activities_per_second` must be positive and nonzero")
+    if config.max_cached_workflows > 0:
+        slots = _slots(config.tuner.workflow_slot_supplier)
+        if slots < 2:
+            raise ValueError(
+                "`max_cached_workflows` > 0 requires `max_outstanding_workflow_tasks`"
+                " >= 2"
+            )
+
+
+_core_create = temporalio.bridge.worker.Worker.create
+
+
+def _create(client: Any, config: temporalio.bridge.worker.WorkerConfig) -> Any:
+    if isinstance(client, BridgeClient):
+        return BridgeWorker(client, config)
+    return _core_create(client, config)
+
+
+def install() -> None:
+    """Take the core's seat for workers on our clients; again is harmless."""
+    temporalio.bridge.worker.Worker.create = staticmethod(_create)  # type: ignore[method-assign]

@@ -1,0 +1,41 @@
+"""The database's time, without asking the database each time.
+
+Every process shows users the database's clock: leases and deadlines are compared there,
+and workers whose own clocks disagree must not write histories that run backwards.
+"""
+
+from __future__ import annotations
+
+import time
+
+from dbosify._model import clock
+from dbosify._model.protos import Timestamp
+
+
+class DatabaseClock:
+    """This process's clock, corrected by what the database last said."""
+
+    def __init__(self) -> None:
+        self._offset = 0
+
+    def adjust(self, database_us: int, asked_ns: int) -> None:
+        """Learn the offset.
+
+        Args:
+            database_us: the database's answer, microseconds since 1970.
+            asked_ns: this process's time when it asked, nanoseconds.
+        """
+        # Half the round trip is the best guess at when the database read its clock.
+        self._offset = database_us * 1000 - (asked_ns + time.time_ns()) // 2
+
+    def nanoseconds(self) -> int:
+        """Nanoseconds since 1970."""
+        return time.time_ns() + self._offset
+
+    def seconds(self) -> float:
+        """Seconds since 1970."""
+        return self.nanoseconds() / 1e9
+
+    def now(self) -> Timestamp:
+        """The moment, as events carry it."""
+        return clock.timestamp(self.nanoseconds())

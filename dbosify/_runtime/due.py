@@ -1,0 +1,123 @@
+"""The clock's door: what is due in the database although no process waits for it.
+
+Parked runs whose timer has come, activities whose back-off is over, queued activities
+that ran out of time or lost their worker. Every worker process looks once a second, and
+at the moments it knows something of its own to be due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from dbosify._core.machines.attempt import AttemptMachine
+from dbosify._model import ids
+from dbosify._model.activity import ActivityRow, AttemptState
+from dbosify._store import activities
+from dbosify._store.engine import LOST_CONNECTION, Connection
+
+if TYPE_CHECKING:
+    from .host import Host
+
+logger = logging.getLogger(__name__)
+
+_POLL = 1.0
+
+
+class DueRole:
+    """See the module's text."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._handles: set[asyncio.TimerHandle] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._task = self._loop.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Look no more."""
+        self._stopping = True
+        self._wake.set()
+        for handle in self._handles:
+            handle.cancel()
+        if self._task is not None:
+            await self._task
+
+    def look_at(self, moment: float) -> None:
+        """Look at `moment`, seconds since 1970, as well."""
+        delay = max(moment - self._host.clock.seconds(), 0.0)
+        if delay < _POLL * 60:
+            handle = self._loop.call_later(delay + 0.001, self._due)
+            self._handles = {h for h in self._handles if not h.cancelled()}
+            self._handles.add(handle)
+
+    def _due(self) -> None:
+        now = self._loop.time()
+        self._handles = {h for h in self._handles if h.when() > now}
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            try:
+                await self._turn()
+            except LOST_CONNECTION as error:
+                logger.warning("did not look for due timers: %s", error)
+            try:
+                await asyncio.wait_for(self._wake.wait(), _POLL)
+            except (TimeoutError, asyncio.TimeoutError):
+                pass
+            self._wake.clear()
+
+    async def _turn(self) -> None:
+        database = self._host.database
+        woken = await database.fetch("wake_parked", {})
+        for queue in {row["queue_name"] for row in woken}:
+            self._host.run_queued(queue)
+        told: list[tuple[str, str | None, str]] = []
+        async with database.transaction() as connection:
+            for row in await activities.due(database, connection):
+                await self._settle(connection, row, told)
+        for kind, uuid, queue in told:
+            if kind == "ended" and uuid is not None:
+                self._host.messaged(uuid)
+            self._host.run_queued(queue)
+
+    async def _settle(
+        self,
+        connection: Connection,
+        row: ActivityRow,
+        told: list[tuple[str, str | None, str]],
+    ) -> None:
+        database = self._host.database
+        machine = AttemptMachine(row.scheduled, row.progress, row.state)
+        now = self._host.clock.seconds()
+        if row.progress.cancel_requested and row.state is not AttemptState.STARTED:
+            machine.cancel(now)
+        elif row.orphaned and row.state is AttemptState.STARTED:
+            machine.lost(now)
+        elif machine.deadline is not None and machine.deadline <= now:
+            machine.due(now)
+        row.state = AttemptState(machine.state)
+        row.closing = machine.closing
+        row.deadline = machine.deadline
+        if row.state is AttemptState.OVER:
+            call = activities.end(row)
+            for run in await database.run(connection, call.name, call.params):
+                told.append(("ended", run["workflow_uuid"], run["queue_name"]))
+            return
+        call = activities.save(row)
+        await database.run(connection, call.name, call.params)
+        if row.state is not AttemptState.STARTED:
+            call = activities.queue(row)
+            await database.run(connection, call.name, call.params)
+            options = row.scheduled.activity_task_scheduled_event_attributes
+            queue = ids.activity_queue(options.task_queue.name)
+            told.append(("queued", None, queue))
+            if row.state is AttemptState.BACKOFF:
+                self._host.wake_at(row.progress.attempt_scheduled_at)

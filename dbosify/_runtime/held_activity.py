@@ -1,0 +1,155 @@
+"""An activity attempt that runs in this process, and what becomes of it.
+
+Where its outcome goes depends on whose it is. An eager one belongs to a run of this
+process and its outcome is that run's next news; any other was claimed from a queue and
+its outcome becomes a message. An attempt that is to be retried always goes (back) to
+the queue, so any worker may take the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from dbosify._core.machines.attempt import AttemptMachine
+from dbosify._model import ids
+from dbosify._model.activity import ActivityRow, AttemptState
+from dbosify._store import activities
+
+if TYPE_CHECKING:
+    from .host import Host
+
+logger = logging.getLogger(__name__)
+
+
+class Run(Protocol):
+    """The part of an owned run that its activities talk to."""
+
+    activities: dict[int, HeldActivity]
+
+    def activity_over(self, held: HeldActivity) -> None:
+        """It ended for good."""
+
+
+class HeldActivity:
+    """See the module's text.
+
+    Args:
+        row: as stored.
+        machine: its attempts.
+        host: of the namespace.
+    """
+
+    def __init__(self, row: ActivityRow, machine: AttemptMachine, host: Host) -> None:
+        self.row = row
+        self.machine = machine
+        self.host = host
+        self.run: Run | None = None
+        self.gone = False
+        """Whatever the attempt still reports concerns nobody."""
+        self.on_gone: Callable[[], None] | None = None
+        self.on_cancel: Callable[[], None] | None = None
+        self._due: asyncio.TimerHandle | None = None
+
+    @property
+    def event_id(self) -> int:
+        """Of its ActivityTaskScheduled event."""
+        return self.row.scheduled.event_id
+
+    def watch_deadline(self) -> None:
+        """Call `due` when the attempt's time is up."""
+        self.stop_watching()
+        deadline = self.machine.deadline
+        if deadline is not None:
+            delay = max(deadline - self.host.clock.seconds(), 0.0)
+            loop = asyncio.get_running_loop()
+            self._due = loop.call_later(
+                delay, lambda: loop.create_task(self._on_due())
+            )
+
+    def stop_watching(self) -> None:
+        """The attempt needs no deadline any more."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    async def _on_due(self) -> None:
+        if self.gone or self.machine.state is not AttemptState.STARTED:
+            return
+        deadline = self.machine.deadline
+        now = self.host.clock.seconds()
+        if deadline is None or deadline > now:
+            self.watch_deadline()  # a heartbeat moved it
+            return
+        self.machine.due(now)
+        await self.settle(self.run)
+        if self.on_gone is not None:
+            self.on_gone()
+
+    def request_cancel(self) -> None:
+        """The workflow wants it to end; the attempt hears of it when it heartbeats."""
+        if self.machine.state is AttemptState.STARTED:
+            self.machine.cancel(self.host.clock.seconds())
+            if self.on_cancel is not None:
+                self.on_cancel()
+
+    def orphan(self) -> None:
+        """Its run is closed or lost."""
+        self.gone = True
+        self.run = None
+        self.stop_watching()
+
+    async def detach(self) -> None:
+        """Let it go on without its run's owner: its outcome will be a message."""
+        if self.gone:
+            return
+        self.run = None
+        self.row.deadline = self.machine.deadline
+        call = activities.detach(self.row)
+        await self.host.database.fetch(call.name, call.params)
+        self.row.eager = False
+
+    async def settle(self, run: Run | None) -> None:
+        """Store what became of the attempt and pass it on."""
+        row, machine = self.row, self.machine
+        self.stop_watching()
+        row.state = AttemptState(machine.state)
+        row.closing = machine.closing
+        if row.state is AttemptState.STARTED:
+            return
+        self.gone = True
+        if row.state is AttemptState.OVER:
+            await self._over(run)
+        else:
+            await self._retry(run)
+
+    async def _over(self, run: Run | None) -> None:
+        if self.row.eager:
+            if run is not None:
+                run.activity_over(self)
+            return
+        call = activities.end(self.row)
+        for told in await self.host.database.fetch(call.name, call.params):
+            self.host.messaged(told["workflow_uuid"])
+            if told["executor_id"] is None:
+                self.host.run_queued(told["queue_name"])
+
+    async def _retry(self, run: Run | None) -> None:
+        row = self.row
+        row.eager = False
+        row.deadline = self.machine.deadline
+        if run is not None:
+            run.activities.pop(self.event_id, None)
+        saved, *_ = await self.host.database.together(
+            [activities.save(row), activities.queue(row)]
+        )
+        if not saved:
+            logger.debug("activity %s is no longer this attempt's", row.task_id)
+            return
+        options = row.scheduled.activity_task_scheduled_event_attributes
+        if row.state is AttemptState.BACKOFF:
+            self.host.wake_at(row.progress.attempt_scheduled_at)
+        else:
+            self.host.run_queued(ids.activity_queue(options.task_queue.name))

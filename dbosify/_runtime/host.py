@@ -1,0 +1,264 @@
+"""A namespace as this process sees it: its database, its workers, its hints.
+
+One host per database and schema, shared by every client and worker of the process. The
+first worker brings up what only workers need (lease, DBOS runtime); the last one takes
+it down again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
+from dbosify._store.engine import Database
+from dbosify._store.journal import TurnWriter
+from dbosify._store.migrate import ensure_schema
+from dbosify._store.runs import Claim, Owner
+from dbosify._store.url import DatabaseUrl, schema_of_namespace
+
+from .clock import DatabaseClock
+from .hints import Hints, Listener, Watch
+from .lease import LeaseKeeper
+
+if TYPE_CHECKING:
+    from .activity_worker import ActivityWorker
+
+logger = logging.getLogger(__name__)
+
+
+class LocalWorker(Protocol):
+    """What the host knows of a worker of this process."""
+
+    loop: asyncio.AbstractEventLoop
+    task_queue: str
+    activities: ActivityWorker | None
+
+    def reserve_run(self) -> bool:
+        """Whether a new run may be handed over, and if so hold the place."""
+
+    def adopt(self, claim: Claim, events: Sequence[HistoryEvent]) -> None:
+        """Take a run that was started for this worker."""
+
+    def on_hint(self, kind: str, key: str) -> None:
+        """Something may have happened; called on the worker's loop."""
+
+    def look_at(self, moment: float) -> None:
+        """Look for due timers at `moment`; called on the worker's loop."""
+
+    def on_lease_lost(self) -> None:
+        """Forget every run; called on the worker's loop."""
+
+    async def query(
+        self, workflow_uuid: str, request: bytes, min_inbox: int
+    ) -> QueryResult | None:
+        """Ask a run that this worker owns."""
+
+
+class Host:
+    """See the module's text; made by `host_of`."""
+
+    def __init__(self, url: DatabaseUrl, namespace: str) -> None:
+        self.namespace = namespace
+        self.database = Database(url, schema_of_namespace(namespace))
+        self.clock = DatabaseClock()
+        self.hints = Hints(self.database)
+        self.listener = Listener(self.database, self.hints)
+        self.keeper = LeaseKeeper(
+            self.database,
+            self.clock,
+            on_queued=lambda queue: self.hints.here("queue", queue),
+            on_lost=self._lease_lost,
+        )
+        self.hints.listeners.append(self._dispatch)
+        self._workers: list[LocalWorker] = []
+        self._writers: dict[asyncio.AbstractEventLoop, TurnWriter] = {}
+        self._lock = threading.Lock()
+        self._ready = False
+
+    @property
+    def executor_id(self) -> str:
+        """This process, for everyone who sees the database."""
+        return self.keeper.lease.executor_id
+
+    async def prepare(self, *, migrate: bool) -> None:
+        """Make sure that the schema is there; the clock is set on the way.
+
+        Raises:
+            StoreError: it cannot be reached, or is too old, or not migrated.
+        """
+        if self._ready:
+            return
+        await asyncio.to_thread(
+            ensure_schema,
+            self.database.url,
+            schema=self.database.schema,
+            namespace=self.namespace,
+            migrate=migrate,
+        )
+        asked = time.time_ns()
+        rows = await self.database.fetch("now", {})
+        self.clock.adjust(rows[0]["now_us"], asked)
+        self.listener.start()
+        self._ready = True
+
+    def new_owner(self) -> Owner:
+        """A fresh fence for a claim."""
+        return Owner(self.executor_id, str(uuid.uuid4()))
+
+    def writer(self) -> TurnWriter:
+        """The writer of the running loop."""
+        loop = asyncio.get_running_loop()
+        writer = self._writers.get(loop)
+        if writer is None:
+            for ended in [old for old in self._writers if old.is_closed()]:
+                del self._writers[ended]
+            writer = self._writers[loop] = TurnWriter(self.database)
+        return writer
+
+    # Workers.
+
+    async def enter(self, worker: LocalWorker) -> None:
+        """A worker begins."""
+        with self._lock:
+            first = not self._workers
+            self._workers.append(worker)
+        if first:
+            await asyncio.to_thread(self.keeper.start)
+
+    async def leave(self, worker: LocalWorker) -> None:
+        """A worker has ended, its runs are given up."""
+        with self._lock:
+            self._workers.remove(worker)
+            last = not self._workers
+        if last:
+            await asyncio.to_thread(self.keeper.stop)
+
+    def activity_workers(self, task_queue: str) -> list[ActivityWorker]:
+        """The activity sides of a task queue's workers in this process."""
+        with self._lock:
+            return [
+                w.activities
+                for w in self._workers
+                if w.task_queue == task_queue and w.activities is not None
+            ]
+
+    def wake_at(self, moment: float) -> None:
+        """Look for what is due at `moment`, seconds since 1970."""
+        with self._lock:
+            workers = list(self._workers)
+        for worker in workers[:1]:
+            _call(worker.loop, worker.look_at, moment)
+
+    def workers(self, task_queue: str) -> list[LocalWorker]:
+        """The workers of a task queue in this process."""
+        with self._lock:
+            return [w for w in self._workers if w.task_queue == task_queue]
+
+    def _dispatch(self, kind: str, key: str) -> None:
+        with self._lock:
+            workers = list(self._workers)
+        for worker in workers:
+            _call(worker.loop, worker.on_hint, kind, key)
+
+    def _lease_lost(self) -> None:
+        logger.warning("this process was taken for dead; its runs are with others now")
+        with self._lock:
+            workers = list(self._workers)
+        for worker in workers:
+            _call(worker.loop, worker.on_lease_lost)
+
+    # The surroundings of a request.
+
+    def now(self) -> Timestamp:
+        """See `Surroundings.now`."""
+        return self.clock.now()
+
+    def reserve(self, task_queue: str) -> Owner | None:
+        """See `Surroundings.reserve`."""
+        if any(worker.reserve_run() for worker in self.workers(task_queue)):
+            return self.new_owner()
+        return None
+
+    def hand_over(
+        self, task_queue: str, claim: Claim, events: Sequence[HistoryEvent]
+    ) -> None:
+        """See `Surroundings.hand_over`."""
+        for worker in self.workers(task_queue):
+            if worker.loop.is_closed():
+                continue
+            _call(worker.loop, worker.adopt, claim, events)
+            return
+
+    def run_queued(self, task_queue: str) -> None:
+        """See `Surroundings.run_queued`."""
+        self.hints.here("queue", task_queue)
+        self.hints.elsewhere("queue", task_queue)
+
+    def messaged(self, workflow_uuid: str) -> None:
+        """See `Surroundings.messaged`."""
+        self.hints.here("run", workflow_uuid)
+
+    def closed(self, workflow_uuid: str, event: HistoryEvent | None) -> None:
+        """See `Surroundings.closed`."""
+        self.hints.here("closed", workflow_uuid, event)
+        self.hints.elsewhere("closed", workflow_uuid)
+
+    def watch(self, workflow_uuid: str) -> AbstractContextManager[Watch]:
+        """See `Surroundings.watch`."""
+        return self.hints.watch(workflow_uuid)
+
+    def query_left(self, task_queue: str) -> None:
+        """See `Surroundings.query_left`."""
+        self.hints.here("query", task_queue)
+        self.hints.elsewhere("query", task_queue)
+
+    async def query_here(
+        self, workflow_uuid: str, request: bytes, min_inbox: int
+    ) -> QueryResult | None:
+        """See `Surroundings.query_here`."""
+        with self._lock:
+            workers = list(self._workers)
+        for worker in workers:
+            if worker.loop is asyncio.get_running_loop():
+                answer = await worker.query(workflow_uuid, request, min_inbox)
+            else:
+                answer = await asyncio.wrap_future(
+                    asyncio.run_coroutine_threadsafe(
+                        worker.query(workflow_uuid, request, min_inbox), worker.loop
+                    )
+                )
+            if answer is not None:
+                return answer
+        return None
+
+
+def _call(loop: asyncio.AbstractEventLoop, function, *args) -> None:  # type: ignore[no-untyped-def]
+    """Call on a worker's loop: at once if it is the running one."""
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        running = None
+    if loop is running:
+        function(*args)
+    elif not loop.is_closed():
+        loop.call_soon_threadsafe(function, *args)
+
+
+_hosts: dict[tuple[DatabaseUrl, str], Host] = {}
+_hosts_lock = threading.Lock()
+
+
+def host_of(url: DatabaseUrl, namespace: str) -> Host:
+    """The host of a namespace in this process."""
+    with _hosts_lock:
+        host = _hosts.get((url, namespace))
+        if host is None:
+            host = _hosts[url, namespace] = Host(url, namespace)
+        return host

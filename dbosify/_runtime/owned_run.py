@@ -1,0 +1,693 @@
+"""A run that this process owns: one task that takes in news, turn after turn.
+
+News are what happened in this process (an activity ended, a timer fired) and what others
+sent (messages, read from the inbox when a hint says so, and before every close). Each
+turn hands them to the replica, writes what it answers in one fenced transaction, and
+only then lets the effects begin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from temporalio.api.history.v1 import TimerFiredEventAttributes
+
+from dbosify._core.machines.attempt import AttemptMachine
+from dbosify._model import clock, ids, journal
+from dbosify._model.activity import ActivityRow, AttemptState, Progress
+from dbosify._model.effects import (
+    CancelActivity,
+    CancelTimer,
+    Close,
+    NewRun,
+    ScheduleActivity,
+    StartTimer,
+    TaskFailed,
+    Turn,
+    UpsertMemo,
+    UpsertSearchAttributes,
+)
+from dbosify._model.protos import (
+    EventType,
+    EvictionReason,
+    HistoryEvent,
+    QueryResult,
+    WorkflowActivation,
+    WorkflowActivationJob,
+    WorkflowExecutionStatus,
+    WorkflowTaskFailedCause,
+)
+from dbosify._model.start import first_events
+from dbosify._service.run_ids import new_run_id
+from dbosify._store import activities, runs
+from dbosify._store.engine import LOST_CONNECTION, Call
+from dbosify._store.journal import BegunActivity, ClosedRun, TurnRow, Verdict
+from dbosify._store.runs import Claim, Owner, Release, StartRow
+
+from . import faults
+from .faults import Point
+from .held_activity import HeldActivity
+from .replica import Replica, RunVanished, failed_query
+
+if TYPE_CHECKING:
+    from .workflow_worker import WorkflowWorker
+
+logger = logging.getLogger(__name__)
+
+_DBOS_STATUS = {
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED: "SUCCESS",
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: "SUCCESS",
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED: "ERROR",
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED: "CANCELLED",
+}
+_NONDETERMINISM = (
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
+)
+_RETRY_DB = 0.5
+"""Seconds between attempts while the database is away."""
+
+
+class _Lost(Exception):
+    """The run belongs to somebody else now."""
+
+
+class OwnedRun:
+    """See the module's text.
+
+    Args:
+        worker: whose replica it is.
+        claim: what makes it ours.
+        events: its journal, if it was started in this process just now.
+    """
+
+    def __init__(
+        self,
+        worker: WorkflowWorker,
+        claim: Claim,
+        events: Sequence[HistoryEvent] | None = None,
+    ) -> None:
+        self.worker = worker
+        self.uuid = claim.workflow_uuid
+        self.run_id = claim.run_id
+        self.token = claim.token
+        self.attempt = claim.task_attempt
+        self.replica: Replica | None = None
+        self.activities: dict[int, HeldActivity] = {}
+        self.inbox_seen = 0
+        self.leaving = False
+        self._first_events = list(events) if events is not None else None
+        self._look = events is None
+        self._news: list[list[HistoryEvent]] = []
+        self._messages: list[str] = []
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._queries: list[
+            tuple[WorkflowActivationJob, int, asyncio.Future[QueryResult | None]]
+        ] = []
+        self._wake = asyncio.Event()
+        self._reattached = False
+        self.task: asyncio.Task[None] | None = None
+
+    # What others tell it.
+
+    @property
+    def idle(self) -> bool:
+        """Whether it only waits."""
+        return not (self._look or self._news or self._queries) and (
+            self.replica is not None
+            and not self.replica.driver.has_backlog
+            and not self._busy
+        )
+
+    _busy = True
+
+    def look(self) -> None:
+        """Something may be in the inbox."""
+        self._look = True
+        self._wake.set()
+
+    def leave(self) -> None:
+        """Give the run up as soon as it only waits."""
+        self.leaving = True
+        self._wake.set()
+
+    def abandon(self) -> None:
+        """The run is somebody else's: write nothing, forget everything."""
+        if self.task is not None:
+            self.task.cancel()
+
+    def add_news(self, events: Sequence[HistoryEvent]) -> None:
+        """Something happened to the run in this process."""
+        self._news.append(list(events))
+        self._wake.set()
+
+    def activity_over(self, held: HeldActivity) -> None:
+        """An activity that ran for this run here has ended for good."""
+        assert held.row.closing is not None, "it is over"
+        self.add_news(held.row.closing)
+
+    async def ask(
+        self, job: WorkflowActivationJob, min_inbox: int
+    ) -> QueryResult | None:
+        """Answer a query after everything that was sent before it; None if lost."""
+        answer: asyncio.Future[QueryResult | None] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._queries.append((job, min_inbox, answer))
+        if min_inbox > self.inbox_seen:
+            self._look = True
+        self._wake.set()
+        return await answer
+
+    # The loop.
+
+    async def run(self) -> None:
+        """Take turns until the run is closed, given up or lost."""
+        try:
+            while True:
+                try:
+                    if await self._step():
+                        return
+                except LOST_CONNECTION as error:
+                    logger.warning("run %s waits for the database: %s", self.uuid, error)
+                    await self._start_over()
+                    await asyncio.sleep(_RETRY_DB)
+        except (_Lost, RunVanished):
+            logger.info("run %s is no longer owned by this process", self.uuid)
+            await self._forget("lost")
+        except asyncio.CancelledError:
+            await self._forget("abandoned")
+            raise
+        finally:
+            self._end()
+
+    async def _step(self) -> bool:
+        """One thing; whether the run is done with."""
+        self._busy = True
+        if self._look:
+            await self._read_inbox()
+        if self._news or self.replica is None or self.replica.driver.has_backlog:
+            return await self.worker.in_slot(self._turn)
+        if self._queries:
+            await self.worker.in_slot(self._answer_queries)
+            return False
+        if self.leaving:
+            return await self._release()
+        self._busy = False
+        self.worker.became_idle(self)
+        await self._wake.wait()
+        self._wake.clear()
+        return False
+
+    async def _read_inbox(self) -> None:
+        self._look = False
+        inboxes = await runs.read_inboxes(self.worker.database, [self.uuid])
+        inbox = inboxes.get(self.uuid)
+        if inbox is None or inbox.owner_token != self.token:
+            raise _Lost
+        self.inbox_seen = inbox.count
+        known = set(self._messages)
+        for message_id, events in zip(inbox.message_ids, inbox.groups, strict=True):
+            if message_id not in known:
+                self._messages.append(message_id)
+                self._news.append(events)
+
+    async def _ready(self) -> TaskFailed | None:
+        """Make sure that the replica is there and up to date."""
+        if self.replica is not None:
+            return None
+        replica = Replica(self.worker.place, self.uuid)
+        if self._first_events is not None:
+            replica.begin_with(self._first_events, 0)
+            self._first_events = None
+            self._reattached = True
+        else:
+            await replica.load()
+            if replica.driver.closed:
+                raise _Lost
+        self.replica = replica
+        replica.driver.attempt = max(replica.driver.attempt, self.attempt)
+        failed = await replica.rebuild()
+        if failed is None:
+            self._rearm(replica)
+            if not self._reattached:
+                await self._reattach()
+                self._reattached = True
+        return failed
+
+    async def _turn(self) -> bool:
+        failed = await self._ready()
+        replica = self.replica
+        assert replica is not None, "it was made ready"
+        if failed is not None:
+            return await self._task_failed(failed)
+        news = self._take_news()
+        if not news and not replica.driver.has_backlog:
+            return False
+        faults.reach(Point.BEFORE_TURN)
+        outcome: object = replica.driver.begin(
+            news,
+            now=self.worker.clock.now(),
+            next_run_id=new_run_id(self.worker.clock.nanoseconds() // 1_000_000),
+            request_id=str(uuid.uuid4()),
+        )
+        if isinstance(outcome, WorkflowActivation):
+            outcome = await replica.work(outcome)
+        if isinstance(outcome, TaskFailed):
+            self._news.insert(0, news)
+            return await self._task_failed(outcome)
+        assert isinstance(outcome, Turn), "a live task fails or becomes a turn"
+        if outcome.close is not None and self._news:
+            # Something happened while the workflow decided to end: as in Temporal, it
+            # decides again, knowing it.
+            await self._decide_again(news)
+            return False
+        return await self._commit(outcome, news)
+
+    def _take_news(self) -> list[HistoryEvent]:
+        groups, self._news = self._news, []
+        groups.sort(key=lambda group: clock.nanoseconds(group[-1].event_time))
+        return [event for group in groups for event in group]
+
+    async def _decide_again(self, news: list[HistoryEvent]) -> None:
+        assert self.replica is not None
+        await self.replica.evict(
+            EvictionReason.UNHANDLED_COMMAND, "Error reporting WFT to server"
+        )
+        self.replica = None
+        if news:
+            self._news.insert(0, news)
+
+    # Committing.
+
+    async def _commit(self, turn: Turn, news: list[HistoryEvent]) -> bool:
+        replica = self.replica
+        assert replica is not None
+        default = "start" if replica.next_step == 0 else "workflow task"
+        steps = journal.steps(turn.events, replica.names, default)
+        held = [] if turn.close else self._begin_activities(turn)
+        next_row = self._next_run(turn.close.next) if turn.close else None
+        row = TurnRow(
+            self.uuid,
+            self.token,
+            replica.next_step,
+            steps,
+            messages=list(self._messages),
+            begun=held,
+            ended=self._ended_tasks(turn.events),
+            close=self._closed(turn.close) if turn.close else None,
+            others=self._other_calls(turn, next_row),
+        )
+        faults.reach(Point.BEFORE_COMMIT)
+        try:
+            verdict = await self.worker.writer.write(row)
+        except BaseException:
+            self._give_places_back(held)
+            self._news.insert(0, news)
+            raise
+        if verdict is not Verdict.WRITTEN:
+            self._give_places_back(held)
+            if verdict is Verdict.LOST:
+                raise _Lost
+            self._look = True
+            await self._decide_again(news)
+            return False
+        faults.reach(Point.AFTER_COMMIT)
+        replica.next_step += len(steps)
+        self._messages.clear()
+        self.attempt = 1
+        for task in row.ended:
+            self.activities.pop(int(task.rpartition("/")[2]), None)
+        if turn.close is not None:
+            faults.reach(Point.AFTER_CLOSE)
+            await self._after_close(turn.close, next_row)
+            return True
+        self._apply(turn, held)
+        await self.worker.after_turn(self)
+        return self.replica is None and self.leaving
+
+    def _give_places_back(self, begun: Sequence[BegunActivity]) -> None:
+        for activity in begun:
+            if activity.token is not None:
+                options = activity.event.activity_task_scheduled_event_attributes
+                self.worker.activity_places.give_back(options.task_queue.name)
+
+    def _ended_tasks(self, events: Sequence[HistoryEvent]) -> list[str]:
+        ended = []
+        for event in events:
+            name = event.WhichOneof("attributes") or ""
+            if name.startswith("activity_task_") and event.event_type not in (
+                EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
+                EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
+                EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED,
+            ):
+                number = getattr(event, name).scheduled_event_id
+                if number in self.activities:
+                    ended.append(ids.activity_task_id(self.uuid, number))
+        return ended
+
+    def _begin_activities(self, turn: Turn) -> list[BegunActivity]:
+        begun = []
+        for effect in turn.effects:
+            if not isinstance(effect, ScheduleActivity):
+                continue
+            event = effect.event
+            scheduled_at = clock.seconds(event.event_time)
+            queue = event.activity_task_scheduled_event_attributes.task_queue.name
+            here = effect.eager_allowed and self.worker.activity_places.take(queue)
+            machine = AttemptMachine(event)
+            begun.append(
+                BegunActivity(
+                    task_id=ids.activity_task_id(self.uuid, event.event_id),
+                    event=event,
+                    state=int(AttemptState.STARTED if here else AttemptState.SCHEDULED),
+                    scheduled_at=scheduled_at,
+                    deadline=None if here else machine.deadline,
+                    executor_id=self.worker.executor_id if here else None,
+                    token=str(uuid.uuid4()) if here else None,
+                    identity=self.worker.identity if here else None,
+                )
+            )
+        return begun
+
+    def _other_calls(self, turn: Turn, next_row: StartRow | None) -> list[Call]:
+        calls = []
+        cancels = [
+            ids.activity_task_id(self.uuid, effect.scheduled_event_id)
+            for effect in turn.effects
+            if isinstance(effect, CancelActivity)
+        ]
+        if cancels and turn.close is None:
+            calls.append(activities.ask_cancel(cancels, self.token))
+        if any(
+            isinstance(e, UpsertSearchAttributes | UpsertMemo) for e in turn.effects
+        ):
+            calls.append(self._upserts())
+        if self.attempt > 1 and turn.close is None:
+            calls.append(self._note_attempt(1, None))
+        if next_row is not None:
+            calls.append(runs.start_next(self.uuid, next_row))
+        return calls
+
+    def _note_attempt(self, attempt: int, failure: bytes | None) -> Call:
+        return Call(
+            "fail_task",
+            {
+                "workflow_uuid": self.uuid,
+                "token": self.token,
+                "attempt": attempt,
+                "failure": failure,
+            },
+        )
+
+    def _upserts(self) -> Call:
+        assert self.replica is not None
+        attributes = self.replica.driver.search_attributes
+        return Call(
+            "upsert_attributes",
+            {
+                "workflow_uuid": self.uuid,
+                "token": self.token,
+                "search_attributes": runs.search_attributes_json(attributes),
+                "memo": self.replica.driver.memo.SerializeToString(),
+            },
+        )
+
+    def _closed(self, close: Close) -> ClosedRun:
+        assert self.replica is not None
+        error = None
+        if close.failure is not None:
+            error = runs.readable_error(close.failure)
+        return ClosedRun(
+            inbox=self.inbox_seen,
+            status=int(close.status),
+            dbos_status=_DBOS_STATUS[close.status],
+            close_time=runs.iso(close.event.event_time.ToNanoseconds()),
+            history_length=close.event.event_id,
+            history_size=self.replica.driver.history_size,
+            next_run_id=close.next.run_id if close.next else None,
+            output=None if error else runs.readable_result(close.result),
+            error=error,
+        )
+
+    def _next_run(self, new: NewRun | None) -> StartRow | None:
+        if new is None:
+            return None
+        queue = new.started.task_queue.name
+        owner = None
+        if new.backoff == 0 and queue == self.worker.task_queue:
+            owner = Owner(self.worker.executor_id, str(uuid.uuid4()))
+        now = self.worker.clock.now()
+        return StartRow(
+            ids.workflow_id_of(self.uuid),
+            new.run_id,
+            str(uuid.uuid4()),
+            first_events(new.started, now, delayed=new.backoff > 0),
+            new.backoff,
+            owner,
+        )
+
+    async def _after_close(self, close: Close, next_row: StartRow | None) -> None:
+        self.worker.host.closed(self.uuid, close.event)
+        replica, self.replica = self.replica, None
+        if next_row is not None:
+            self.worker.next_run(next_row)
+        for held in list(self.activities.values()):
+            held.orphan()
+        if replica is not None:
+            await replica.evict(
+                EvictionReason.WORKFLOW_EXECUTION_ENDING, "Workflow completed"
+            )
+
+    # Effects in memory.
+
+    def _apply(self, turn: Turn, begun: Sequence[BegunActivity]) -> None:
+        for activity in begun:
+            if activity.token is None:
+                queue = activity.event.activity_task_scheduled_event_attributes
+                self.worker.activity_queued(queue.task_queue.name)
+            else:
+                self._start_here(activity)
+        for effect in turn.effects:
+            match effect:
+                case StartTimer():
+                    self._arm(
+                        effect.timer_id, effect.started_event_id, effect.deadline
+                    )
+                case CancelTimer():
+                    self._disarm(effect.timer_id)
+                case CancelActivity():
+                    held = self.activities.get(effect.scheduled_event_id)
+                    if held is not None:
+                        held.request_cancel()
+
+    def _start_here(self, begun: BegunActivity) -> None:
+        assert self.replica is not None
+        started = self.replica.driver.started
+        assert started is not None
+        attributes = started.workflow_execution_started_event_attributes
+        row = ActivityRow(
+            task_id=begun.task_id,
+            workflow_uuid=self.uuid,
+            workflow_id=ids.workflow_id_of(self.uuid),
+            run_id=self.run_id,
+            workflow_type=attributes.workflow_type.name,
+            scheduled=begun.event,
+            progress=Progress(
+                1,
+                begun.scheduled_at,
+                started_at=begun.scheduled_at,
+                identity=begun.identity or "",
+                token=begun.token or "",
+            ),
+            state=AttemptState.STARTED,
+            executor_id=begun.executor_id,
+            token=begun.token,
+            eager=True,
+        )
+        self.activities[begun.event.event_id] = self.worker.activity_places.start(
+            row, self
+        )
+
+    def _arm(self, timer_id: str, started_event_id: int, deadline: float) -> None:
+        if timer_id in self._timers:
+            return
+        delay = max(deadline - self.worker.clock.seconds(), 0.0)
+        self._timers[timer_id] = asyncio.get_running_loop().call_later(
+            delay, self._fire, timer_id, started_event_id
+        )
+
+    def _fire(self, timer_id: str, started_event_id: int) -> None:
+        faults.reach(Point.TIMER_FIRED)
+        self._timers.pop(timer_id, None)
+        fired = TimerFiredEventAttributes(
+            timer_id=timer_id, started_event_id=started_event_id
+        )
+        self.add_news(
+            [
+                HistoryEvent(
+                    event_time=self.worker.clock.now(),
+                    event_type=EventType.EVENT_TYPE_TIMER_FIRED,
+                    timer_fired_event_attributes=fired,
+                )
+            ]
+        )
+
+    def _disarm(self, timer_id: str) -> None:
+        handle = self._timers.pop(timer_id, None)
+        if handle is not None:
+            handle.cancel()
+        # Due already but not delivered: the server drops it from its buffer as well.
+        self._news = [
+            group
+            for group in self._news
+            if group[0].timer_fired_event_attributes.timer_id != timer_id
+        ]
+
+    def _rearm(self, replica: Replica) -> None:
+        waiting = {
+            group[0].timer_fired_event_attributes.timer_id for group in self._news
+        }
+        for timer in replica.driver.timers:
+            if str(timer.seq) not in waiting:
+                self._arm(str(timer.seq), timer.started_event_id, timer.deadline)
+
+    async def _reattach(self) -> None:
+        """Pick up the activities that went with the run's last owner."""
+        rows = await activities.of_run(self.worker.database, self.run_id)
+        for row in rows:
+            if not row.eager:
+                continue
+            machine = AttemptMachine(row.scheduled, row.progress, row.state)
+            machine.lost(self.worker.clock.seconds())
+            held = HeldActivity(row, machine, self.worker.host)
+            self.activities[row.scheduled.event_id] = held
+            await held.settle(self)
+
+    # Queries, failures, the end.
+
+    async def _answer_queries(self) -> bool:
+        failed = await self._ready()
+        queries, self._queries = self._queries, []
+        for position, (job, min_inbox, answer) in enumerate(queries):
+            if min_inbox > self.inbox_seen:
+                self._queries.extend(queries[position:])
+                self._look = True
+                return False
+            assert self.replica is not None
+            if failed is not None:
+                result = failed_query(job, failed.failure.message)
+            else:
+                result = await self.replica.query(job)
+            if not answer.done():
+                answer.set_result(result)
+        if failed is not None:
+            return await self._task_failed(failed)
+        await self.worker.after_turn(self)
+        return False
+
+    async def _task_failed(self, failed: TaskFailed) -> bool:
+        """Journal a first failure, then give the run up for a while."""
+        assert self.replica is not None
+        await self.replica.evict(failed.eviction, failed.message)
+        self.replica = None
+        fresh = Replica(self.worker.place, self.uuid)
+        await fresh.load()
+        news = self._take_news()
+        others = [
+            self._note_attempt(self.attempt + 1, failed.failure.SerializeToString())
+        ]
+        row = TurnRow(self.uuid, self.token, fresh.next_step, (), others=others)
+        as_failure = failed.cause == _NONDETERMINISM and self.worker.fails_workflow(
+            fresh
+        )
+        if self.attempt == 1 or as_failure:
+            turn = fresh.driver.fail_task(
+                news,
+                failed,
+                now=self.worker.clock.now(),
+                request_id=str(uuid.uuid4()),
+                close_run=as_failure,
+            )
+            row.steps = journal.steps(turn.events, fresh.names, "workflow task failed")
+            row.messages = list(self._messages)
+            row.ended = self._ended_tasks(turn.events)
+            if turn.close is not None:
+                self.replica = fresh
+                row.close = self._closed(turn.close)
+                row.others = ()
+        verdict = await self.worker.writer.write(row)
+        if verdict is Verdict.LOST:
+            raise _Lost
+        if verdict is Verdict.REFUSED:
+            self._look = True
+            self.replica = None
+            return False
+        if as_failure and turn.close is not None:
+            await self._after_close(turn.close, None)
+            return True
+        await self._give_up_for(self.worker.retry_delay(self.attempt))
+        return True
+
+    async def _give_up_for(self, delay: float) -> None:
+        """Release the run so that any worker may try its task again after `delay`."""
+        wake_at = None
+        if delay > 0:
+            now = self.worker.clock.seconds()
+            wake_at = int((now + delay) * 1000)
+            self.worker.wake_at(now + delay)
+        await self._detach_activities()
+        await self._hand_back(wake_at)
+
+    async def _release(self) -> bool:
+        """Park the run; False if news came in the meantime."""
+        replica, self.replica = self.replica, None
+        await self._detach_activities()
+        if replica is not None:
+            await replica.evict()
+        if self._news or self._queries or self._look:
+            return False
+        deadlines = [t.deadline for t in replica.driver.timers] if replica else []
+        wake_at = int(min(deadlines) * 1000) if deadlines else runs.PARKED_FOR_EVER
+        if deadlines:
+            self.worker.wake_at(min(deadlines))
+        await self._hand_back(wake_at)
+        return True
+
+    async def _hand_back(self, wake_at: int | None) -> None:
+        release = Release(self.uuid, self.token, wake_at, self.inbox_seen)
+        for row in await runs.release(self.worker.database, [release]):
+            if row["status"] == "ENQUEUED":
+                self.worker.host.run_queued(row["queue_name"])
+
+    async def _detach_activities(self) -> None:
+        for held in list(self.activities.values()):
+            if held.row.closing is None:
+                await held.detach()
+        self.activities.clear()
+        self._reattached = False
+
+    async def _start_over(self) -> None:
+        """The database may or may not have the last turn: read everything again."""
+        if self.replica is not None:
+            replica, self.replica = self.replica, None
+            await replica.evict()
+        self._look = True
+
+    async def _forget(self, why: str) -> None:
+        for held in list(self.activities.values()):
+            held.orphan()
+        if self.replica is not None:
+            replica, self.replica = self.replica, None
+            await asyncio.shield(replica.evict(EvictionReason.TASK_NOT_FOUND, why))
+
+    def _end(self) -> None:
+        for handle in self._timers.values():
+            handle.cancel()
+        for _, _, answer in self._queries:
+            if not answer.done():
+                answer.set_result(None)
+        self.worker.ended(self)

@@ -1,0 +1,135 @@
+"""A run's instance in this process: the pure driver and the SDK's workflow object.
+
+They live and die together: one is rebuilt from the journal by feeding it what the other
+answers. A replica owns nothing; whoever owns the run adds turns, and anyone may build
+one just to ask a closed run a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from dbosify._core import activation as activations
+from dbosify._core.driver import Again, Answered, RunDriver, Worker
+from dbosify._model import ids
+from dbosify._model.effects import TaskFailed, Turn
+from dbosify._model.journal import Names
+from dbosify._model.protos import (
+    EvictionReason,
+    HistoryEvent,
+    QueryResult,
+    WorkflowActivation,
+    WorkflowActivationCompletion,
+    WorkflowActivationJob,
+)
+from dbosify._store import journal
+from dbosify._store.engine import Database
+
+from . import faults
+
+Ask = Callable[[WorkflowActivation], Awaitable[WorkflowActivationCompletion]]
+
+
+class RunVanished(Exception):
+    """The run's rows are gone (deleted through DBOS, say)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where replicas live: what is the same for all runs of a worker."""
+
+    database: Database
+    namespace: str
+    task_queue: str
+    worker: Worker
+    ask: Ask
+
+
+class Replica:
+    """One run, rebuilt and driven."""
+
+    def __init__(self, place: Place, workflow_uuid: str) -> None:
+        self.workflow_uuid = workflow_uuid
+        self.run_id = ids.run_id_of(workflow_uuid)
+        self.names = Names()
+        self.next_step = 0
+        self.driver = self._new_driver(place)
+        self._place = place
+        self._instance = False
+
+    def _new_driver(self, place: Place) -> RunDriver:
+        return RunDriver(
+            ids.workflow_id_of(self.workflow_uuid),
+            self.run_id,
+            namespace=place.namespace,
+            task_queue=place.task_queue,
+            worker=place.worker,
+        )
+
+    async def load(self) -> None:
+        """Read the journal.
+
+        Raises:
+            RunVanished: there is none.
+        """
+        loaded = await journal.load(self._place.database, self.workflow_uuid)
+        if loaded is None:
+            raise RunVanished(self.workflow_uuid)
+        faults.reach(faults.Point.AFTER_LOAD)
+        self.begin_with(loaded.events, loaded.next_step)
+
+    def begin_with(self, events: list[HistoryEvent], next_step: int) -> None:
+        """Take a journal that is known already."""
+        self.driver.load(events)
+        self.next_step = next_step
+        for event in events:
+            self.names.learn(event)
+
+    async def rebuild(self) -> TaskFailed | None:
+        """Replay the journal; says what went wrong, if the code does not fit it."""
+        while (activation := self.driver.next_replay()) is not None:
+            outcome = await self.work(activation)
+            if isinstance(outcome, TaskFailed):
+                return outcome
+        return None
+
+    async def work(self, activation: WorkflowActivation) -> object:
+        """Let the SDK work on a workflow task until it is done."""
+        while True:
+            self._instance = True
+            completion = await self._place.ask(activation)
+            outcome = self.driver.complete(completion)
+            if not isinstance(outcome, Again):
+                return outcome
+            activation = outcome.activation
+
+    async def query(self, job: WorkflowActivationJob) -> QueryResult:
+        """Ask the rebuilt run."""
+        outcome = await self.work(self.driver.query([job]))
+        assert isinstance(outcome, Answered), "a query activation is only answered"
+        if outcome.failure is not None:
+            return failed_query(job, outcome.failure.message)
+        for result in outcome.results:
+            return result
+        return failed_query(job, "the workflow did not answer")
+
+    async def evict(
+        self,
+        reason: int = EvictionReason.CACHE_FULL,
+        message: str = "Workflow cache full",
+    ) -> None:
+        """Make the SDK forget the run; the replica is of no use afterwards."""
+        if self._instance:
+            self._instance = False
+            await self._place.ask(activations.eviction(self.run_id, reason, message))
+
+
+def failed_query(job: WorkflowActivationJob, message: str) -> QueryResult:
+    """A query's answer when the workflow could not be asked."""
+    result = QueryResult(query_id=job.query_workflow.query_id)
+    result.failed.message = message
+    return result
+
+
+__all__ = ["Place", "Replica", "RunVanished", "Turn", "failed_query"]

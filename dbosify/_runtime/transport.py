@@ -1,0 +1,268 @@
+"""The server's seat: a service client whose calls end in this process.
+
+`temporalio.service.ServiceClient.connect` is wrapped once per process: a target that is
+a Postgres URL gets this client, anything else the official one. So a library that
+connects by itself works too when it is given the URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import dbos
+import google.protobuf.message
+import temporalio.common
+import temporalio.runtime
+import temporalio.service
+from temporalio.bridge.proto.health.v1 import HealthCheckResponse
+from temporalio.service import ConnectConfig, ServiceClient, _BridgeServiceClient
+from temporalio.worker.workflow_sandbox import SandboxRestrictions
+
+from dbosify._service import errors, registry
+from dbosify._service.context import Context
+from dbosify._store._dbos import dbos_client_url
+from dbosify._store.engine import LOST_CONNECTION
+from dbosify._store.errors import SchemaMissing, StoreError
+from dbosify._store.url import DatabaseUrl, is_postgres_url
+
+from . import bridge
+from .host import Host, host_of
+
+Response = TypeVar("Response", bound=google.protobuf.message.Message)
+
+_RETRIED = 3
+_RETRY_DELAY = 0.2
+
+
+class _NoRuntime:
+    """Stands where the SDK expects its Rust runtime, which nothing here needs."""
+
+    metric_meter = temporalio.common.MetricMeter.noop
+
+
+_NO_RUNTIME = _NoRuntime()
+
+
+class PostgresServiceClient(_BridgeServiceClient):
+    """The official service client's stand-in for a database.
+
+    Args:
+        config: of the official client; its target is the database's URL.
+        namespace: created on connect, if migrations are on.
+        migrate: whether schemas may be created and migrated.
+    """
+
+    def __init__(
+        self,
+        config: ConnectConfig,
+        *,
+        namespace: str | None = None,
+        migrate: bool | None = None,
+    ) -> None:
+        ServiceClient.__init__(self, config)
+        _refuse_network_options(config)
+        self.url = DatabaseUrl.parse(config.target_host)
+        self.migrate = (
+            os.environ.get("DBOSIFY_MIGRATE", "1") != "0" if migrate is None else migrate
+        )
+        self.created_namespace = namespace
+        """May be created; any other but `default` must be there already."""
+        self._hosts: dict[str, Host] = {}
+        self._runtime = config.runtime or _NO_RUNTIME  # type: ignore[assignment]
+        self._bridge_client = _Bridge(self)  # type: ignore[assignment]
+
+    async def host(self, namespace: str) -> Host:
+        """The prepared host of a namespace.
+
+        Raises:
+            RPCError: the namespace is empty or does not exist.
+            StoreError: the database cannot be used.
+        """
+        if not namespace:
+            raise errors.invalid("Namespace is empty.")
+        host = self._hosts.get(namespace)
+        if host is None:
+            host = host_of(self.url, namespace)
+            known = namespace in (self.created_namespace, "default")
+            try:
+                await host.prepare(migrate=self.migrate and known)
+            except SchemaMissing:
+                if known:
+                    raise
+                raise errors.namespace_not_found(namespace) from None
+            self._hosts[namespace] = host
+        return host
+
+    async def open(self, namespace: str) -> None:
+        """Connect to `namespace`, creating it if migrations are on."""
+        self.created_namespace = namespace
+        await self.host(namespace)
+
+    async def close(self) -> None:
+        """Close the running loop's connections."""
+        for host in self._hosts.values():
+            await host.database.close()
+
+    @property
+    def worker_service_client(self) -> _BridgeServiceClient:
+        """This very client."""
+        return self
+
+    def update_rpc_metadata(self, metadata: Mapping[str, str | bytes]) -> None:
+        """Accepted; no header travels anywhere."""
+
+    def update_api_key(self, api_key: str | None) -> None:
+        """Accepted; Postgres has its own credentials."""
+
+    async def _rpc_call(
+        self,
+        rpc: str,
+        req: google.protobuf.message.Message,
+        resp_type: type[Response],
+        *,
+        service: str,
+        retry: bool,
+        metadata: Mapping[str, str | bytes],
+        timeout: timedelta | None,
+    ) -> Response:
+        if service == "health":
+            await self.host(self.created_namespace or "default")
+            return HealthCheckResponse(status="SERVING")  # type: ignore[return-value]
+        function = registry.IMPLEMENTED.get(rpc)
+        if function is None or service not in ("workflow", "operator", "test"):
+            reason = registry.UNIMPLEMENTED.get(rpc, "not a Temporal service")
+            raise errors.unimplemented(f"dbosify does not answer {rpc}: {reason}")
+        deadline = None
+        if timeout is not None:
+            deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
+        # The caller's request stays as it is: functions fill defaults into their copy.
+        request = type(req)()
+        request.CopyFrom(req)
+        call = self._answer(rpc, request, deadline)
+        if timeout is None:
+            response = await self._patiently(call, rpc, request, deadline, retry)
+        else:
+            try:
+                response = await asyncio.wait_for(
+                    self._patiently(call, rpc, request, deadline, retry),
+                    timeout.total_seconds(),
+                )
+            except (TimeoutError, asyncio.TimeoutError):
+                raise errors.error(
+                    temporalio.service.RPCStatusCode.CANCELLED, "Timeout expired"
+                ) from None
+        return response  # type: ignore[no-any-return]
+
+    async def _patiently(
+        self,
+        call: Any,
+        rpc: str,
+        request: google.protobuf.message.Message,
+        deadline: float | None,
+        retry: bool,
+    ) -> Any:
+        """Make the call; if it may be retried, outlast a short database outage."""
+        attempt = 1
+        while True:
+            try:
+                return await call
+            except LOST_CONNECTION as error:
+                if not retry or attempt >= _RETRIED:
+                    raise errors.unavailable(str(error).strip()) from None
+            attempt += 1
+            await asyncio.sleep(_RETRY_DELAY * attempt)
+            call = self._answer(rpc, request, deadline)
+
+    async def _answer(
+        self,
+        rpc: str,
+        request: google.protobuf.message.Message,
+        deadline: float | None,
+    ) -> Any:
+        namespace = getattr(request, "namespace", "") or ""
+        if rpc in registry.NEEDS_NO_NAMESPACE or (
+            rpc == "describe_namespace" and not namespace
+        ):
+            namespace = self.created_namespace or "default"
+        host = await self.host(namespace)
+        context = Context(host.database, namespace, host, deadline)
+        return await registry.IMPLEMENTED[rpc](context, request)
+
+
+class _Bridge(bridge.BridgeClient):
+    """The bridge client of a service client."""
+
+    def __init__(self, service: PostgresServiceClient) -> None:
+        self._service = service
+        self.url = service.url
+        self.identity = service.config.identity
+
+    async def host(self, namespace: str) -> Host:
+        return await self._service.host(namespace)
+
+
+def _refuse_network_options(config: ConnectConfig) -> None:
+    """Refuse options that promise something about a connection that does not exist.
+
+    Raises:
+        ValueError: TLS or an API key, which belong into the URL here.
+    """
+    if config.tls:
+        raise ValueError(
+            "tls has no meaning for a Postgres URL; put sslmode=require or"
+            " sslmode=verify-full into the URL"
+        )
+    if config.api_key:
+        raise ValueError(
+            "api_key has no meaning for a Postgres URL; put user and password into it"
+        )
+    if config.http_connect_proxy_config is not None:
+        raise ValueError("http_connect_proxy_config has no meaning for a Postgres URL")
+
+
+def service_client(target: str, namespace: str) -> PostgresServiceClient:
+    """A service client that connects when it is first used."""
+    return PostgresServiceClient(ConnectConfig(target), namespace=namespace)
+
+
+def service_of_dbos_client(
+    client: dbos.DBOSClient, namespace: str
+) -> PostgresServiceClient:
+    """A service client on the database of a DBOS client."""
+    return service_client(dbos_client_url(client), namespace)
+
+
+_official_connect = ServiceClient.connect
+
+
+async def _connect(config: ConnectConfig) -> ServiceClient:
+    if not is_postgres_url(config.target_host):
+        return await _official_connect(config)
+    client = PostgresServiceClient(config)
+    if not config.lazy:
+        try:
+            await client.host("default")
+        except StoreError as error:
+            raise error.with_traceback(None) from None
+    return client
+
+
+def install() -> None:
+    """Take both seats; again is harmless."""
+    ServiceClient.connect = staticmethod(_connect)  # type: ignore[method-assign]
+    bridge.install()
+    for modules in (
+        SandboxRestrictions.passthrough_modules_minimum,
+        SandboxRestrictions.passthrough_modules_with_temporal,
+        SandboxRestrictions.passthrough_modules_maximum,
+        SandboxRestrictions.passthrough_modules_default,
+        SandboxRestrictions.default.passthrough_modules,
+    ):
+        modules.add("dbosify")
+
+
+

@@ -1,0 +1,382 @@
+"""The workflow side of a worker: claims runs, keeps them cached, asks the SDK.
+
+Which runs this process owns, which of them idle the longest, and who is to be asked
+when a query or a hint arrives. What happens inside a run is `OwnedRun`'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from dbosify._core.driver import Worker
+from dbosify._model import ids
+from dbosify._model.protos import (
+    EvictionReason,
+    HistoryEvent,
+    QueryResult,
+    WorkflowActivation,
+    WorkflowActivationCompletion,
+    WorkflowActivationJob,
+)
+from dbosify._store import queries, runs
+from dbosify._store.engine import LOST_CONNECTION
+from dbosify._store.queries import QueryRow
+from dbosify._store.runs import Claim, StartRow
+
+from . import faults
+from .activity_worker import ActivityPlaces
+from .faults import Point
+from .owned_run import OwnedRun
+from .replica import Place, Replica, RunVanished, failed_query
+
+if TYPE_CHECKING:
+    from .host import Host
+
+logger = logging.getLogger(__name__)
+
+_POLL = 1.0
+"""Seconds between looks at queue, mailbox and owned runs while hints stay away."""
+_CLAIM_AT_ONCE = 50
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowOptions:
+    """The options of the SDK's worker that this side honours."""
+
+    namespace: str
+    task_queue: str
+    identity: str
+    build_id: str
+    sdk_version: str
+    slots: int
+    max_cached: int
+    nondeterminism_fails: bool
+    nondeterminism_fails_types: frozenset[str]
+
+
+class WorkflowWorker:
+    """See the module's text."""
+
+    def __init__(self, host: Host, options: WorkflowOptions) -> None:
+        self.host = host
+        self.database = host.database
+        self.clock = host.clock
+        self.writer = host.writer()
+        self.executor_id = host.executor_id
+        self.options = options
+        self.task_queue = options.task_queue
+        self.identity = options.identity
+        self.loop = asyncio.get_running_loop()
+        self.activity_places = ActivityPlaces(host)
+        self.place = Place(
+            database=host.database,
+            namespace=options.namespace,
+            task_queue=options.task_queue,
+            worker=Worker(
+                identity=options.identity,
+                build_id=options.build_id,
+                sdk_version=options.sdk_version,
+            ),
+            ask=self._ask,
+        )
+        self._activations: asyncio.Queue[WorkflowActivation | None] = asyncio.Queue()
+        self._asked: dict[str, asyncio.Future[WorkflowActivationCompletion]] = {}
+        self._slots = asyncio.Semaphore(options.slots)
+        self._runs: OrderedDict[str, OwnedRun] = OrderedDict()
+        self._asking: dict[str, asyncio.Lock] = {}
+        self._reserved = 0
+        self._wake = asyncio.Event()
+        self._look_at_queries = False
+        self._stopping = False
+        self._claiming: asyncio.Task[None] | None = None
+        self._stopped: asyncio.Task[None] | None = None
+        self._others: set[asyncio.Task[None]] = set()
+
+    # The SDK's side.
+
+    async def next_activation(self) -> WorkflowActivation | None:
+        """The next activation for the SDK, or None when all is over."""
+        activation = await self._activations.get()
+        if activation is None:
+            self._activations.put_nowait(None)
+        return activation
+
+    def complete(self, completion: WorkflowActivationCompletion) -> None:
+        """Take the SDK's answer."""
+        answer = self._asked.pop(completion.run_id, None)
+        if answer is not None and not answer.done():
+            answer.set_result(completion)
+
+    async def _ask(
+        self, activation: WorkflowActivation
+    ) -> WorkflowActivationCompletion:
+        answer = self.loop.create_future()
+        self._asked[activation.run_id] = answer
+        self._activations.put_nowait(activation)
+        return await answer
+
+    # Coming and going.
+
+    def start_claiming(self) -> None:
+        """Begin to take runs from the queue."""
+        self._claiming = self.loop.create_task(self._claim_loop())
+
+    def stop(self) -> None:
+        """Finish what is under way, give every run up, then end the polls."""
+        if not self._stopping:
+            self._stopping = True
+            self._wake.set()
+            self._stopped = self.loop.create_task(self._stop())
+
+    async def _stop(self) -> None:
+        try:
+            if self._claiming is not None:
+                await self._claiming
+            while self._runs:
+                tasks = []
+                for run in self._runs.values():
+                    run.leave()
+                    if run.task is not None:
+                        tasks.append(run.task)
+                await asyncio.wait(tasks, timeout=_POLL)
+            if self._others:
+                await asyncio.wait(self._others)
+        finally:
+            self._activations.put_nowait(None)
+
+    async def stopped(self) -> None:
+        """Wait until every run is given up."""
+        if self._stopped is not None:
+            await self._stopped
+
+    # Runs.
+
+    def reserve_run(self) -> bool:
+        """Hold a place for a run that is about to be started for this worker."""
+        if self._stopping or self._slots.locked():
+            return False
+        self._reserved += 1
+        return True
+
+    def adopt(self, claim: Claim, events: Sequence[HistoryEvent]) -> None:
+        """Take a run whose journal is known."""
+        self._reserved = max(self._reserved - 1, 0)
+        self._own(OwnedRun(self, claim, events))
+
+    def next_run(self, row: StartRow) -> None:
+        """Take, or announce, the next run of a chain."""
+        if row.owner is not None:
+            claim = Claim(
+                row.workflow_uuid, row.workflow_id, row.run_id, row.owner.token, 1
+            )
+            self._own(OwnedRun(self, claim, row.events))
+        elif row.backoff > 0:
+            self.host.wake_at(self.clock.seconds() + row.backoff)
+        else:
+            started = row.events[0].workflow_execution_started_event_attributes
+            self.host.run_queued(started.task_queue.name)
+
+    def _own(self, run: OwnedRun) -> None:
+        self._runs[run.uuid] = run
+        if self._stopping:
+            run.leave()
+        run.task = self.loop.create_task(run.run(), name=f"run {run.uuid}")
+
+    def ended(self, run: OwnedRun) -> None:
+        """A run is closed, given up or lost."""
+        if self._runs.get(run.uuid) is run:
+            del self._runs[run.uuid]
+        self._wake.set()
+
+    async def in_slot(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do a workflow task's work on a slot."""
+        async with self._slots:
+            return await work()
+
+    async def after_turn(self, run: OwnedRun) -> None:
+        """A turn is over: the run is the one used last."""
+        if self._runs.get(run.uuid) is run:
+            self._runs.move_to_end(run.uuid)
+        if self.options.max_cached == 0:
+            run.leave()
+
+    def became_idle(self, run: OwnedRun) -> None:
+        """A run waits: if too many are cached, the longest idle one is parked."""
+        surplus = len(self._runs) - self.options.max_cached
+        if surplus <= 0 or self.options.max_cached == 0:
+            return
+        for candidate in self._runs.values():
+            if candidate.idle and not candidate.leaving:
+                candidate.leave()
+                surplus -= 1
+                if surplus == 0:
+                    return
+
+    def request_eviction(self, run_id: str) -> None:
+        """Park a run as soon as it only waits."""
+        for uuid, run in self._runs.items():
+            if ids.run_id_of(uuid) == run_id:
+                run.leave()
+
+    def fails_workflow(self, replica: Replica) -> bool:
+        """Whether nondeterminism is to fail the workflow, not the task."""
+        if self.options.nondeterminism_fails:
+            return True
+        started = replica.driver.started
+        assert started is not None
+        attributes = started.workflow_execution_started_event_attributes
+        return attributes.workflow_type.name in self.options.nondeterminism_fails_types
+
+    def retry_delay(self, attempt: int) -> float:
+        """Seconds before a failed workflow task is tried again.
+
+        Temporal tries again at once, and from then on when the task's timeout (ten
+        seconds by default) has passed; we come to that by doubling.
+        """
+        return 0.0 if attempt == 1 else min(10.0, 0.5 * 2.0 ** (attempt - 1))
+
+    def wake_at(self, moment: float) -> None:
+        """See `Host.wake_at`."""
+        self.host.wake_at(moment)
+
+    def activity_queued(self, task_queue: str) -> None:
+        """Tell workers that an activity was queued."""
+        self.host.run_queued(ids.activity_queue(task_queue))
+
+    # Claims.
+
+    def hint(self, kind: str, key: str) -> None:
+        """Something may have happened."""
+        if kind == "queue" and key == self.task_queue:
+            self._wake.set()
+        elif kind == "query" and key == self.task_queue:
+            self._look_at_queries = True
+            self._wake.set()
+        elif kind == "run":
+            run = self._runs.get(key)
+            if run is not None:
+                run.look()
+
+    def lease_lost(self) -> None:
+        """Every run may be somebody else's by now: begin anew with none."""
+        for run in list(self._runs.values()):
+            run.abandon()
+
+    async def _claim_loop(self) -> None:
+        checked = self.loop.time()
+        while not self._stopping:
+            try:
+                if await self._claim():
+                    continue
+                if self._look_at_queries:
+                    self._look_at_queries = False
+                    await self._claim_queries()
+                if self.loop.time() - checked >= _POLL:
+                    checked = self.loop.time()
+                    await self._check_runs()
+                    await self._claim_queries()
+            except LOST_CONNECTION as error:
+                logger.warning("workflows not claimed: %s", error)
+            try:
+                await asyncio.wait_for(self._wake.wait(), _POLL)
+            except (TimeoutError, asyncio.TimeoutError):
+                pass
+            self._wake.clear()
+
+    async def _claim(self) -> bool:
+        """Take queued runs; whether there may be more."""
+        if self._slots.locked():
+            return False
+        claims = await runs.claim(
+            self.database, self.task_queue, self.host.new_owner(), _CLAIM_AT_ONCE
+        )
+        faults.reach(Point.AFTER_CLAIM)
+        for claim in claims:
+            self._own(OwnedRun(self, claim))
+        return len(claims) == _CLAIM_AT_ONCE
+
+    async def _check_runs(self) -> None:
+        """Catch what lost hints would have said."""
+        if not self._runs:
+            return
+        seen = await runs.check(self.database, list(self._runs))
+        for uuid, run in list(self._runs.items()):
+            inbox, token = seen.get(uuid, (run.inbox_seen, None))
+            if inbox > run.inbox_seen or token != run.token:
+                run.look()
+
+    # Queries.
+
+    async def query(
+        self, workflow_uuid: str, request: bytes, min_inbox: int
+    ) -> QueryResult | None:
+        """Ask a run that this worker owns; None if it does not."""
+        run = self._runs.get(workflow_uuid)
+        if run is None:
+            return None
+        job = WorkflowActivationJob.FromString(request)
+        return await run.ask(job, min_inbox)
+
+    async def _claim_queries(self) -> None:
+        for row in await queries.claim(
+            self.database, self.task_queue, self.executor_id
+        ):
+            task = self.loop.create_task(self._answer(row))
+            self._others.add(task)
+            task.add_done_callback(self._others.discard)
+
+    async def _answer(self, row: QueryRow) -> None:
+        try:
+            result = await self._result_of(row)
+            await queries.answer(
+                self.database, row.query_id, result.SerializeToString()
+            )
+        except LOST_CONNECTION as error:
+            logger.warning("query not answered: %s", error)
+            return
+        self.host.hints.here("answer", f"query:{row.query_id}")
+        self.host.hints.elsewhere("answer", f"query:{row.query_id}")
+
+    async def _result_of(self, row: QueryRow) -> QueryResult:
+        job = WorkflowActivationJob.FromString(row.request)
+        if row.workflow_uuid not in self._runs:
+            claim = await runs.claim_one(
+                self.database, row.workflow_uuid, self.host.new_owner()
+            )
+            if claim is not None:
+                self._own(OwnedRun(self, claim))
+        run = self._runs.get(row.workflow_uuid)
+        if run is not None:
+            answer = await run.ask(job, row.min_inbox)
+            if answer is not None:
+                return answer
+        return await self._ask_closed(row, job)
+
+    async def _ask_closed(
+        self, row: QueryRow, job: WorkflowActivationJob
+    ) -> QueryResult:
+        # The SDK knows instances by run id, so two rebuilt ones must not meet.
+        lock = self._asking.setdefault(row.workflow_uuid, asyncio.Lock())
+        async with lock:
+            replica = Replica(self.place, row.workflow_uuid)
+            try:
+                await replica.load()
+            except RunVanished:
+                return failed_query(job, "the workflow is gone")
+            failed = await self.in_slot(replica.rebuild)
+            if failed is not None:
+                result = failed_query(job, failed.failure.message)
+            else:
+                result = await replica.query(job)
+            await replica.evict(
+                EvictionReason.WORKFLOW_EXECUTION_ENDING, "Workflow completed"
+            )
+        self._asking.pop(row.workflow_uuid, None)
+        return result

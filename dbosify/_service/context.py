@@ -1,0 +1,75 @@
+"""What an RPC function is given besides its request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
+from dbosify._store.engine import Database
+from dbosify._store.runs import Claim, Owner
+
+
+class Surroundings(Protocol):
+    """The process around a request: its workers, its hints, its clock."""
+
+    def now(self) -> Timestamp:
+        """The database's time, as well as this process knows it."""
+
+    def reserve(self, task_queue: str) -> Owner | None:
+        """A worker of this process that could run a new run at once."""
+
+    def hand_over(
+        self, task_queue: str, claim: Claim, events: Sequence[HistoryEvent]
+    ) -> None:
+        """Give a run that was started for it to a worker of this process."""
+
+    def run_queued(self, task_queue: str) -> None:
+        """Tell workers, here and elsewhere, that a run was queued."""
+
+    def messaged(self, workflow_uuid: str) -> None:
+        """Tell the run's owner that it has a message."""
+
+    def closed(self, workflow_uuid: str, event: HistoryEvent | None) -> None:
+        """Tell whoever waits for the run that it is closed."""
+
+    def watch(self, workflow_uuid: str) -> AbstractContextManager[Watch]:
+        """Be told of a run's close."""
+
+    async def query_here(
+        self, workflow_uuid: str, request: bytes, min_inbox: int
+    ) -> QueryResult | None:
+        """Ask a run that this process owns; None if it does not."""
+
+    def query_left(self, task_queue: str) -> None:
+        """Tell workers that a query waits in the mailbox."""
+
+
+class Watch(Protocol):
+    """A wait for something to happen to a run; hints may be missed."""
+
+    event: HistoryEvent | None
+    """The closing event, if the hint brought it along."""
+
+    async def wait(self, seconds: float) -> None:
+        """Return at the next hint, or after `seconds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One request's surroundings."""
+
+    database: Database
+    namespace: str
+    around: Surroundings
+    deadline: float | None
+    """When the caller gives up, on the event loop's clock."""
+
+    def time_left(self, most: float) -> float:
+        """Seconds that may be waited, at most `most`."""
+        if self.deadline is None:
+            return most
+        return min(most, self.deadline - asyncio.get_running_loop().time())

@@ -1,0 +1,214 @@
+"""DescribeWorkflowExecution: a run's row, its journal's end, and what it waits for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+)
+
+from dbosify._model import clock
+from dbosify._model.activity import ActivityRow, AttemptState
+from dbosify._model.protos import (
+    EventType,
+    HistoryEvent,
+    Memo,
+    Timestamp,
+    WorkflowExecutionStartedEventAttributes,
+)
+from dbosify._service import errors, validate
+from dbosify._service.context import Context
+from dbosify._service.ending import find_run
+from dbosify._store import activities, journal
+
+_GO_ZERO_TIME = -62135596800
+"""Seconds of the year 1, which Temporal shows for a run without a run timeout."""
+
+
+async def describe_workflow_execution(
+    context: Context, request: DescribeWorkflowExecutionRequest
+) -> DescribeWorkflowExecutionResponse:
+    """Everything about a run that is not its history."""
+    workflow_id, run_id = validate.execution(request.execution)
+    run = await find_run(context, workflow_id, run_id)
+    if run is None:
+        raise errors.workflow_not_found(workflow_id, run_id or "")
+    loaded = await journal.load(context.database, run["workflow_uuid"])
+    assert loaded is not None, "the run was found"
+    start_event = loaded.events[0]
+    started = start_event.workflow_execution_started_event_attributes
+    response = DescribeWorkflowExecutionResponse()
+    _config(response, run, start_event)
+    _info(response, run, started, loaded.events)
+    _extended_info(response, run, start_event)
+    if run["close_time"] is None:
+        _pending_task(response, run, loaded.events)
+        for row in await activities.of_run(context.database, run["run_id"]):
+            response.pending_activities.append(_pending_activity(row))
+    return response
+
+
+def _config(
+    response: DescribeWorkflowExecutionResponse,
+    run: dict[str, Any],
+    start_event: HistoryEvent,
+) -> None:
+    started = start_event.workflow_execution_started_event_attributes
+    config = response.execution_config
+    config.task_queue.name = run["task_queue"]
+    config.task_queue.kind = 1  # TASK_QUEUE_KIND_NORMAL
+    for name in ("workflow_execution_timeout", "workflow_run_timeout"):
+        if clock.seconds(getattr(started, name)) > 0:
+            getattr(config, name).CopyFrom(getattr(started, name))
+    config.default_workflow_task_timeout.CopyFrom(started.workflow_task_timeout)
+    if start_event.HasField("user_metadata"):
+        config.user_metadata.CopyFrom(start_event.user_metadata)
+
+
+def _info(
+    response: DescribeWorkflowExecutionResponse,
+    run: dict[str, Any],
+    started: WorkflowExecutionStartedEventAttributes,
+    events: list[HistoryEvent],
+) -> None:
+    info = response.workflow_execution_info
+    info.execution.workflow_id = run["workflow_id"]
+    info.execution.run_id = run["run_id"]
+    info.type.name = run["workflow_type"]
+    info.task_queue = run["task_queue"]
+    info.start_time.CopyFrom(events[0].event_time)
+    info.execution_time.FromDatetime(run["execution_time"])
+    info.status = run["status"]
+    info.history_length = events[-1].event_id
+    info.history_size_bytes = sum(event.ByteSize() for event in events)
+    info.state_transition_count = len(events)
+    info.memo.SetInParent()
+    if run["memo"] is not None:
+        info.memo.CopyFrom(Memo.FromString(run["memo"]))
+    _search_attributes(response, run["search_attributes"])
+    info.first_run_id = run["first_run_id"]
+    info.root_execution.workflow_id = run["root_workflow_id"] or run["workflow_id"]
+    info.root_execution.run_id = run["root_run_id"] or run["run_id"]
+    if started.HasField("priority"):
+        info.priority.CopyFrom(started.priority)
+    if run["close_time"] is not None:
+        info.close_time.CopyFrom(events[-1].event_time)
+        info.execution_duration.FromTimedelta(run["close_time"] - run["execution_time"])
+
+
+def _search_attributes(
+    response: DescribeWorkflowExecutionResponse, stored: dict[str, Any] | None
+) -> None:
+    fields = response.workflow_execution_info.search_attributes.indexed_fields
+    for name, attribute in (stored or {}).items():
+        fields[name].metadata["encoding"] = b"json/plain"
+        fields[name].metadata["type"] = attribute["type"].encode()
+        fields[name].data = json.dumps(
+            attribute["value"], separators=(",", ":")
+        ).encode()
+
+
+def _extended_info(
+    response: DescribeWorkflowExecutionResponse,
+    run: dict[str, Any],
+    start_event: HistoryEvent,
+) -> None:
+    started = start_event.workflow_execution_started_event_attributes
+    extended = response.workflow_extended_info
+    extended.cancel_requested = run["cancel_requested"]
+    extended.original_start_time.CopyFrom(start_event.event_time)
+    if started.HasField("workflow_execution_expiration_time"):
+        extended.execution_expiration_time.CopyFrom(
+            started.workflow_execution_expiration_time
+        )
+    run_timeout = clock.seconds(started.workflow_run_timeout)
+    if run_timeout > 0:
+        extended.run_expiration_time.CopyFrom(
+            clock.later(start_event.event_time, started.workflow_run_timeout)
+        )
+    else:
+        extended.run_expiration_time.seconds = _GO_ZERO_TIME
+    info = extended.request_id_infos[run["start_request_id"]]
+    info.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
+    info.event_id = 1
+
+
+def _pending_task(
+    response: DescribeWorkflowExecutionResponse,
+    run: dict[str, Any],
+    events: list[HistoryEvent],
+) -> None:
+    waiting = run["dbos_status"] == "ENQUEUED"
+    open_task = events[-1].event_type in (
+        EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+        EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+    )
+    if not (waiting or open_task or run["task_attempt"] > 1):
+        return
+    task = response.pending_workflow_task
+    task.state = PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED
+    task.scheduled_time.CopyFrom(events[-1].event_time)
+    task.original_scheduled_time.CopyFrom(events[-1].event_time)
+    task.attempt = run["task_attempt"]
+
+
+def _pending_activity(row: ActivityRow) -> PendingActivityInfo:
+    options = row.scheduled.activity_task_scheduled_event_attributes
+    progress = row.progress
+    info = PendingActivityInfo(
+        activity_id=options.activity_id,
+        activity_type=options.activity_type,
+        attempt=progress.attempt,
+        maximum_attempts=options.retry_policy.maximum_attempts,
+        last_failure=progress.last_failure,
+        heartbeat_details=progress.heartbeat,
+        last_worker_identity=progress.identity,
+    )
+    states = PendingActivityState
+    info.state = states.PENDING_ACTIVITY_STATE_SCHEDULED
+    if row.state is AttemptState.STARTED:
+        info.state = states.PENDING_ACTIVITY_STATE_STARTED
+        if progress.cancel_requested:
+            info.state = states.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
+    _times(info, row)
+    activity_options = info.activity_options
+    activity_options.task_queue.name = options.task_queue.name
+    for name in (
+        "schedule_to_close_timeout",
+        "schedule_to_start_timeout",
+        "start_to_close_timeout",
+        "heartbeat_timeout",
+        "retry_policy",
+    ):
+        getattr(activity_options, name).CopyFrom(getattr(options, name))
+    if options.HasField("priority"):
+        info.priority.CopyFrom(options.priority)
+    return info
+
+
+def _times(info: PendingActivityInfo, row: ActivityRow) -> None:
+    progress = row.progress
+    options = row.scheduled.activity_task_scheduled_event_attributes
+    info.scheduled_time.CopyFrom(_timestamp(progress.attempt_scheduled_at))
+    if progress.started_at is not None:
+        info.last_started_time.CopyFrom(_timestamp(progress.started_at))
+    if progress.heartbeat_at is not None:
+        info.last_heartbeat_time.CopyFrom(_timestamp(progress.heartbeat_at))
+    if clock.seconds(options.schedule_to_close_timeout) > 0:
+        info.expiration_time.CopyFrom(
+            clock.later(row.scheduled.event_time, options.schedule_to_close_timeout)
+        )
+    if row.state is AttemptState.BACKOFF:
+        info.next_attempt_schedule_time.CopyFrom(
+            _timestamp(progress.attempt_scheduled_at)
+        )
+
+
+def _timestamp(seconds: float) -> Timestamp:
+    return clock.timestamp(round(seconds * 1e9))
+

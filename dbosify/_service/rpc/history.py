@@ -1,0 +1,182 @@
+"""GetWorkflowExecutionHistory: pages, long polls, and the wait for a run's end."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.api.enums.v1 import HistoryEventFilterType
+from temporalio.api.workflowservice.v1 import (
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryResponse,
+    GetWorkflowExecutionHistoryReverseRequest,
+    GetWorkflowExecutionHistoryReverseResponse,
+)
+
+from dbosify._model.protos import HistoryEvent
+from dbosify._service import errors, validate
+from dbosify._service.context import Context, Watch
+from dbosify._service.ending import find_run
+from dbosify._store import journal
+
+_MAX_PAGE = 256
+_LONG_POLL = 20.0
+_POLL_INTERVAL = 1.0
+"""Seconds between looks at the database while hints stay away."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    run_id: str
+    next_event_id: int
+
+    def encode(self) -> bytes:
+        return base64.b64encode(
+            json.dumps([self.run_id, self.next_event_id]).encode()
+        )
+
+    @staticmethod
+    def decode(data: bytes) -> _Token:
+        try:
+            run_id, next_event_id = json.loads(base64.b64decode(data, validate=True))
+            return _Token(str(run_id), int(next_event_id))
+        except (ValueError, TypeError):
+            raise errors.invalid("Invalid NextPageToken.") from None
+
+
+async def get_workflow_execution_history(
+    context: Context, request: GetWorkflowExecutionHistoryRequest
+) -> GetWorkflowExecutionHistoryResponse:
+    """A page of a run's history, or its last event, waiting if asked to."""
+    workflow_id, run_id = validate.execution(request.execution)
+    token = None
+    if request.next_page_token:
+        token = _Token.decode(request.next_page_token)
+        if run_id is not None and run_id != token.run_id:
+            raise errors.invalid(
+                "RunId in the request does not match the NextPageToken."
+            )
+        run_id = token.run_id
+    run = await find_run(context, workflow_id, run_id)
+    if run is None:
+        raise errors.workflow_not_found(workflow_id, run_id or "")
+    only_close = (
+        request.history_event_filter_type
+        == HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
+    )
+    if only_close:
+        return await _close_event(context, request, run)
+    return await _page(context, request, run, token)
+
+
+async def _close_event(
+    context: Context,
+    request: GetWorkflowExecutionHistoryRequest,
+    run: dict[str, Any],
+) -> GetWorkflowExecutionHistoryResponse:
+    response = GetWorkflowExecutionHistoryResponse()
+    response.history.SetInParent()
+    event = None
+    if run["close_time"] is not None:
+        event = await journal.last_event(context.database, run["workflow_uuid"])
+    elif request.wait_new_event:
+        event = await _wait_for_close(context, run)
+        if event is None:
+            response.next_page_token = _Token(run["run_id"], 0).encode()
+    if event is not None:
+        response.history.events.append(event)
+    return response
+
+
+async def _wait_for_close(
+    context: Context, run: dict[str, Any]
+) -> HistoryEvent | None:
+    with context.around.watch(run["workflow_uuid"]) as watch:
+        left = context.time_left(_LONG_POLL)
+        while left > 0:
+            # Looked at before the first wait too: the run may have closed before we
+            # began to watch it.
+            fresh = await find_run(context, run["workflow_id"], run["run_id"])
+            if fresh is not None and fresh["close_time"] is not None:
+                return await journal.last_event(
+                    context.database, run["workflow_uuid"]
+                )
+            await watch.wait(min(left, _POLL_INTERVAL))
+            if watch.event is not None:
+                return watch.event
+            left = context.time_left(left - _POLL_INTERVAL)
+    return None
+
+
+async def _page(
+    context: Context,
+    request: GetWorkflowExecutionHistoryRequest,
+    run: dict[str, Any],
+    token: _Token | None,
+) -> GetWorkflowExecutionHistoryResponse:
+    size = request.maximum_page_size
+    size = _MAX_PAGE if size <= 0 or size > _MAX_PAGE else size
+    first = token.next_event_id if token is not None else 1
+    events, is_open = await _events(context, run)
+    if request.wait_new_event and is_open and first > len(events):
+        with context.around.watch(run["workflow_uuid"]) as watch:
+            events, is_open = await _wait_for_more(context, run, first, watch)
+    page = events[first - 1 : first - 1 + size]
+    response = GetWorkflowExecutionHistoryResponse()
+    response.history.events.extend(page)
+    following = first + len(page)
+    if following <= len(events) or (request.wait_new_event and is_open):
+        response.next_page_token = _Token(run["run_id"], following).encode()
+    return response
+
+
+async def _wait_for_more(
+    context: Context, run: dict[str, Any], first: int, watch: Watch
+) -> tuple[list[HistoryEvent], bool]:
+    left = context.time_left(_LONG_POLL)
+    while True:
+        events, is_open = await _events(context, run)
+        if first <= len(events) or not is_open or left <= 0:
+            return events, is_open
+        await watch.wait(min(left, _POLL_INTERVAL / 4))
+        left = context.time_left(left - _POLL_INTERVAL / 4)
+
+
+async def _events(
+    context: Context, run: dict[str, Any]
+) -> tuple[list[HistoryEvent], bool]:
+    loaded = await journal.load(context.database, run["workflow_uuid"])
+    assert loaded is not None, "the run was found"
+    fresh = await find_run(context, run["workflow_id"], run["run_id"])
+    is_open = fresh is not None and fresh["close_time"] is None
+    if not is_open:
+        # Closed between the two reads: the journal may have been read too early.
+        loaded = await journal.load(context.database, run["workflow_uuid"])
+        assert loaded is not None, "the run was found"
+    return loaded.events, is_open
+
+
+async def get_workflow_execution_history_reverse(
+    context: Context, request: GetWorkflowExecutionHistoryReverseRequest
+) -> GetWorkflowExecutionHistoryReverseResponse:
+    """A page of a run's history, newest first."""
+    workflow_id, run_id = validate.execution(request.execution)
+    token = None
+    if request.next_page_token:
+        token = _Token.decode(request.next_page_token)
+        run_id = token.run_id
+    run = await find_run(context, workflow_id, run_id)
+    if run is None:
+        raise errors.workflow_not_found(workflow_id, run_id or "")
+    events, _ = await _events(context, run)
+    size = request.maximum_page_size
+    size = _MAX_PAGE if size <= 0 or size > _MAX_PAGE else size
+    last = token.next_event_id if token is not None else len(events)
+    page = events[max(last - size, 0) : last]
+    response = GetWorkflowExecutionHistoryReverseResponse()
+    response.history.events.extend(reversed(page))
+    if last - size > 0:
+        response.next_page_token = _Token(run["run_id"], last - size).encode()
+    return response

@@ -1,0 +1,110 @@
+"""Checks that several RPCs share, with the server's texts."""
+
+from __future__ import annotations
+
+import uuid
+
+from dbosify._model import clock
+from dbosify._model.policies import fill_defaults
+from dbosify._model.protos import Duration, Payloads, RetryPolicy, WorkflowExecution
+
+from . import errors
+
+MAX_ID_LENGTH = 1000
+MAX_BLOB = 2 * 1024 * 1024
+_TIMEOUT_TYPES = ("StartToClose", "ScheduleToStart", "ScheduleToClose", "Heartbeat")
+
+
+def execution(value: WorkflowExecution) -> tuple[str, str | None]:
+    """The workflow id and run id that a request names.
+
+    Raises:
+        RPCError: no workflow id, or a run id that is no UUID.
+    """
+    if not value.workflow_id:
+        raise errors.invalid("WorkflowId is not set on request.")
+    if not value.run_id:
+        return clean(value.workflow_id), None
+    try:
+        uuid.UUID(value.run_id)
+    except ValueError:
+        raise errors.invalid("Invalid RunId.") from None
+    return clean(value.workflow_id), value.run_id
+
+
+def clean(text: str) -> str:
+    """Text that Postgres can store: it has no NUL characters.
+
+    Raises:
+        RPCError: the text has one.
+    """
+    if "\0" in text:
+        raise errors.invalid("a NUL character cannot be stored")
+    return text
+
+
+def length(text: str, what: str) -> None:
+    """Check an identifier's length.
+
+    Raises:
+        RPCError: it is longer than the server takes.
+    """
+    if len(text.encode()) > MAX_ID_LENGTH:
+        raise errors.invalid(f"{what} length exceeds limit.")
+    clean(text)
+
+
+def blob(payloads: Payloads) -> None:
+    """Check the size of a request's payloads.
+
+    Raises:
+        RPCError: they exceed the server's limit.
+    """
+    if payloads.ByteSize() > MAX_BLOB:
+        raise errors.invalid("Blob data size exceeds limit.")
+
+
+def timeout(value: Duration, name: str) -> None:
+    """Check that a timeout is not negative.
+
+    Raises:
+        RPCError: it is.
+    """
+    if clock.seconds(value) < 0:
+        raise errors.invalid(
+            f"An invalid {name} is set on request. cause: negative duration"
+        )
+
+
+def retry_policy(policy: RetryPolicy) -> None:
+    """Fill a retry policy's defaults and check it.
+
+    Raises:
+        RPCError: with the server's text for the first thing wrong.
+    """
+    fill_defaults(policy)
+    if policy.maximum_attempts == 1:
+        return
+    problem = _policy_problem(policy)
+    if problem is not None:
+        raise errors.invalid(problem)
+
+
+def _policy_problem(policy: RetryPolicy) -> str | None:
+    initial = clock.seconds(policy.initial_interval)
+    maximum = clock.seconds(policy.maximum_interval)
+    if initial < 0:
+        return "invalid InitialInterval set on retry policy: negative duration"
+    if policy.backoff_coefficient < 1:
+        return "BackoffCoefficient cannot be less than 1 on retry policy."
+    if maximum < 0:
+        return "invalid MaximumInterval set on retry policy: negative duration"
+    if maximum < initial:
+        return "MaximumInterval cannot be less than InitialInterval on retry policy."
+    if policy.maximum_attempts < 0:
+        return "MaximumAttempts cannot be negative on retry policy."
+    for name in policy.non_retryable_error_types:
+        prefix, colon, kind = name.partition(":")
+        if prefix == "TemporalTimeout" and colon and kind not in _TIMEOUT_TYPES:
+            return f"Invalid timeout type value: {kind}."
+    return None

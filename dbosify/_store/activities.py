@@ -1,0 +1,184 @@
+"""Activities that are not over, as rows: one for each, wherever it runs.
+
+A row with `eager` belongs to the process that owns the run and goes with it; any other
+is also a DBOS workflow on the activity queue, and whoever claims that gets a token that
+its heartbeats and its outcome must show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dbosify._model import ids, journal
+from dbosify._model.activity import ActivityRow, AttemptState, Progress
+from dbosify._model.protos import Failure, HistoryEvent, Payloads
+
+from .engine import Call, Connection, Database
+from .runs import Owner
+
+
+def _row(row: dict[str, Any], orphaned: bool = False) -> ActivityRow:
+    details, failure = row["heartbeat_details"], row["last_failure"]
+    progress = Progress(
+        attempt=row["attempt"],
+        attempt_scheduled_at=row["attempt_scheduled_s"],
+        started_at=row["started_s"],
+        heartbeat_at=row["heartbeat_s"],
+        heartbeat=Payloads.FromString(details) if details is not None else None,
+        last_failure=Failure.FromString(failure) if failure is not None else None,
+        identity=row["worker_identity"] or "",
+        token=row["token"] or "",
+        cancel_requested=row["cancel_requested"],
+    )
+    return ActivityRow(
+        task_id=row["task_id"],
+        workflow_uuid=row["workflow_uuid"],
+        workflow_id=row["workflow_id"],
+        run_id=row["run_id"],
+        workflow_type=row["workflow_type"],
+        scheduled=HistoryEvent.FromString(row["task"]),
+        progress=progress,
+        state=AttemptState(row["state"]),
+        executor_id=row["executor_id"],
+        token=row["token"],
+        eager=row["eager"],
+        orphaned=orphaned,
+    )
+
+
+async def of_run(database: Database, run_id: str) -> list[ActivityRow]:
+    """The activities of a run that are not over."""
+    rows = await database.fetch("load_activities", {"run_id": run_id})
+    return [_row(row) for row in rows]
+
+
+async def claim(
+    database: Database,
+    task_queue: str,
+    owner: Owner,
+    *,
+    identity: str,
+    now: float,
+    limit: int,
+) -> list[ActivityRow]:
+    """Take up to `limit` queued activities of a task queue."""
+    rows = await database.fetch(
+        "claim_activities",
+        {
+            "queue": ids.activity_queue(task_queue),
+            "limit": limit,
+            "token": owner.token,
+            "executor_id": owner.executor_id,
+            "identity": identity,
+            "now": now,
+        },
+    )
+    return [_row(row) for row in rows]
+
+
+def save(row: ActivityRow) -> Call:
+    """Store where the activity stands; `row.token` must still be the valid one."""
+    progress = row.progress
+    running = row.state is AttemptState.STARTED
+    keeps = running or row.eager
+    return Call(
+        "save_activity",
+        {
+            "task_id": row.task_id,
+            "token": row.token,
+            "attempt": progress.attempt,
+            "state": int(row.state),
+            "cancel_requested": progress.cancel_requested,
+            "attempt_scheduled": progress.attempt_scheduled_at,
+            "started": progress.started_at,
+            "heartbeat": progress.heartbeat_at,
+            "details": _bytes(progress.heartbeat),
+            "failure": _bytes(progress.last_failure),
+            "identity": progress.identity,
+            "executor_id": row.executor_id if keeps else None,
+            "new_token": progress.token or None,
+            "eager": row.eager,
+            "deadline": None if row.eager else row.deadline,
+        },
+    )
+
+
+def queue(row: ActivityRow) -> Call:
+    """Put the activity on its queue, when its back-off is over."""
+    delay_until = None
+    if row.state is AttemptState.BACKOFF:
+        delay_until = int(row.progress.attempt_scheduled_at * 1000)
+    return Call("queue_activity", {"task_id": row.task_id, "delay_until": delay_until})
+
+
+def end(row: ActivityRow) -> Call:
+    """The activity is over: its run gets a message."""
+    assert row.closing is not None, "the attempt machine closed it"
+    return Call(
+        "end_activity",
+        {
+            "task_id": row.task_id,
+            "token": row.token,
+            "dbos_status": _dbos_status(row.closing[-1]),
+            "events": journal.pack(row.closing),
+        },
+    )
+
+
+def _dbos_status(event: HistoryEvent) -> str:
+    match event.WhichOneof("attributes"):
+        case "activity_task_completed_event_attributes":
+            return "SUCCESS"
+        case "activity_task_canceled_event_attributes":
+            return "CANCELLED"
+        case _:
+            return "ERROR"
+
+
+def beat(row: ActivityRow) -> Call:
+    """Store a heartbeat."""
+    progress = row.progress
+    return Call(
+        "beat_activity",
+        {
+            "task_id": row.task_id,
+            "token": row.token,
+            "now": progress.heartbeat_at,
+            "details": _bytes(progress.heartbeat),
+            "deadline": row.deadline,
+        },
+    )
+
+
+def ask_cancel(task_ids: Sequence[str], run_token: str) -> Call:
+    """Note that the workflow wants activities to end."""
+    return Call("ask_cancel", {"task_ids": list(task_ids), "token": run_token})
+
+
+async def due(database: Database, connection: Connection) -> list[ActivityRow]:
+    """Lock queued activities whose time is up or whose worker is gone."""
+    rows = await database.run(connection, "due_activities", {})
+    return [
+        _row(row, orphaned=row["orphaned"] and row["executor_id"] is not None)
+        for row in rows
+    ]
+
+
+def _bytes(message: Payloads | Failure | None) -> bytes | None:
+    return message.SerializeToString() if message is not None else None
+
+
+
+
+def detach(row: ActivityRow) -> Call:
+    """Let a running activity go on without its run's owner."""
+    return Call(
+        "detach_activity",
+        {
+            "task_id": row.task_id,
+            "token": row.token,
+            "executor_id": row.executor_id,
+            "deadline": row.deadline,
+        },
+    )

@@ -1,0 +1,150 @@
+"""Connections: a pool for each event loop that touches a database.
+
+psycopg's connections belong to one event loop, while a client may be used on several
+and workers may run on others; so pools are made on first use on a loop, and those of
+loops that have ended are dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from . import statements
+from .errors import CannotConnect
+from .url import DatabaseUrl
+
+Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
+Rows: TypeAlias = list[DictRow]
+
+LOST_CONNECTION = (psycopg.OperationalError, PoolClosed, PoolTimeout)
+"""What a failing database looks like; the statement may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A statement and its parameters."""
+
+    name: str
+    params: Mapping[str, Any]
+
+
+@dataclass
+class Database:
+    """One namespace's tables, wherever they are.
+
+    Args:
+        url: of the database.
+        schema: of the namespace.
+        pool_size: most connections per event loop.
+        prepare: whether statements may be prepared (not through a pooler in
+            transaction mode).
+    """
+
+    url: DatabaseUrl
+    schema: str
+    pool_size: int = 8
+    prepare: bool = True
+    _pools: dict[asyncio.AbstractEventLoop, AsyncConnectionPool[Connection]] = field(
+        default_factory=dict, repr=False
+    )
+
+    async def fetch(self, name: str, params: Mapping[str, Any]) -> Rows:
+        """Run one statement as a transaction of its own."""
+        pool = await self.pool()
+        async with pool.connection() as connection:
+            return await self.run(connection, name, params)
+
+    async def run(
+        self, connection: Connection, name: str, params: Mapping[str, Any]
+    ) -> Rows:
+        """Run one statement on a connection that the caller holds."""
+        cursor = await connection.execute(statements.bound(name, self.schema), params)
+        return await cursor.fetchall() if cursor.description else []
+
+    async def together(self, calls: Sequence[Call]) -> list[Rows]:
+        """Run statements in one transaction and one round trip."""
+        pool = await self.pool()
+        async with (
+            pool.connection() as connection,
+            connection.pipeline(),
+            connection.transaction(),
+        ):
+            cursors = [
+                await connection.execute(
+                    statements.bound(call.name, self.schema), call.params
+                )
+                for call in calls
+            ]
+            return [
+                await cursor.fetchall() if cursor.description else []
+                for cursor in cursors
+            ]
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection with an open transaction."""
+        pool = await self.pool()
+        async with pool.connection() as connection, connection.transaction():
+            yield connection
+
+    async def connect(self) -> Connection:
+        """A connection outside the pool, for listening."""
+        return await psycopg.AsyncConnection.connect(
+            self.url.conninfo, autocommit=True, row_factory=dict_row
+        )
+
+    async def pool(self) -> AsyncConnectionPool[Connection]:
+        """The pool of the running event loop."""
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None:
+            self._forget_ended_loops()
+            pool = self._pools[loop] = self._new_pool()
+            try:
+                await pool.open(wait=True, timeout=10)
+            except PoolTimeout as error:
+                self._pools.pop(loop, None)
+                await pool.close()
+                raise CannotConnect(self.url, str(error)) from None
+        return pool
+
+    def _new_pool(self) -> AsyncConnectionPool[Connection]:
+        return AsyncConnectionPool(
+            self.url.conninfo,
+            connection_class=psycopg.AsyncConnection[DictRow],
+            kwargs={
+                "autocommit": True,
+                "row_factory": dict_row,
+                "prepare_threshold": 2 if self.prepare else None,
+            },
+            min_size=1,
+            max_size=self.pool_size,
+            open=False,
+            configure=_configure,
+            name=f"dbosify-{self.schema}",
+        )
+
+    def _forget_ended_loops(self) -> None:
+        for loop in [loop for loop in self._pools if loop.is_closed()]:
+            # Its connections close with the garbage: their loop can await nothing.
+            del self._pools[loop]
+
+    async def close(self) -> None:
+        """Close the running loop's connections."""
+        pool = self._pools.pop(asyncio.get_running_loop(), None)
+        if pool is not None:
+            with suppress(psycopg.Error):
+                await pool.close()
+
+
+async def _configure(connection: Connection) -> None:
+    # Just-in-time compilation costs more than any of our statements runs.
+    await connection.execute("SET jit = off")

@@ -1,0 +1,100 @@
+"""Leases: which worker processes are alive, and who takes over from the dead.
+
+A process renews its lease from a thread of its own, with a connection of its own, so
+that neither a busy event loop nor a full pool makes it look dead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from . import statements
+from .engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a process says of itself."""
+
+    executor_id: str
+    identity: str
+    host: str
+    pid: int
+    ttl: float
+    """Seconds that the lease holds without being renewed."""
+
+
+def connect(database: Database) -> psycopg.Connection[DictRow]:
+    """A connection for the lease thread alone."""
+    return psycopg.connect(
+        database.url.conninfo, autocommit=True, row_factory=dict_row
+    )
+
+
+def _run(
+    connection: psycopg.Connection[DictRow],
+    database: Database,
+    name: str,
+    params: dict[str, Any],
+) -> list[DictRow]:
+    cursor = connection.execute(statements.bound(name, database.schema), params)
+    return cursor.fetchall() if cursor.description else []
+
+
+def take(
+    connection: psycopg.Connection[DictRow], database: Database, lease: Lease
+) -> int:
+    """Enter the live workers; returns the database's clock in microseconds."""
+    rows = _run(
+        connection,
+        database,
+        "take_lease",
+        {
+            "executor_id": lease.executor_id,
+            "identity": lease.identity,
+            "host": lease.host,
+            "pid": lease.pid,
+            "ttl": lease.ttl,
+        },
+    )
+    return int(rows[0]["now_us"])
+
+
+def renew(
+    connection: psycopg.Connection[DictRow], database: Database, lease: Lease
+) -> int | None:
+    """Renew; returns the database's clock, or None if the lease was lost."""
+    rows = _run(
+        connection,
+        database,
+        "renew_lease",
+        {"executor_id": lease.executor_id, "ttl": lease.ttl},
+    )
+    return int(rows[0]["now_us"]) if rows else None
+
+
+def drop(
+    connection: psycopg.Connection[DictRow], database: Database, lease: Lease
+) -> None:
+    """Leave the live workers."""
+    _run(connection, database, "drop_lease", {"executor_id": lease.executor_id})
+
+
+def take_over(
+    connection: psycopg.Connection[DictRow], database: Database
+) -> list[str]:
+    """Queue the runs of the dead; returns the queues that got some."""
+    rows = _run(connection, database, "take_over", {})
+    return sorted({row["queue_name"] for row in rows if row["queue_name"]})
+
+
+def wake_parked(
+    connection: psycopg.Connection[DictRow], database: Database
+) -> list[str]:
+    """Queue what is parked and due; returns the queues that got some."""
+    rows = _run(connection, database, "wake_parked", {})
+    return sorted({row["queue_name"] for row in rows if row["queue_name"]})

@@ -1,0 +1,1 @@
+"""The steps; `alembic revision` puts the next one here."""

@@ -1,0 +1,70 @@
+"""Queries between processes: a mailbox that is empty again once the answer is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRow:
+    """A query that this process took on."""
+
+    query_id: str
+    workflow_uuid: str
+    run_id: str
+    request: bytes
+    min_inbox: int
+
+
+async def ask(
+    database: Database, row: QueryRow, *, task_queue: str, ttl: float
+) -> None:
+    """Leave a query for a worker of `task_queue`; it expires after `ttl` seconds."""
+    await database.fetch(
+        "ask_query",
+        {
+            "query_id": row.query_id,
+            "run_id": row.run_id,
+            "workflow_uuid": row.workflow_uuid,
+            "task_queue": task_queue,
+            "request": row.request,
+            "min_inbox": row.min_inbox,
+            "ttl": ttl,
+        },
+    )
+
+
+async def claim(
+    database: Database, task_queue: str, executor_id: str
+) -> list[QueryRow]:
+    """Take queries that this process can answer."""
+    rows = await database.fetch(
+        "claim_queries", {"queue": task_queue, "executor_id": executor_id}
+    )
+    return [
+        QueryRow(
+            row["query_id"],
+            row["workflow_uuid"],
+            row["run_id"],
+            row["request"],
+            row["min_inbox"],
+        )
+        for row in rows
+    ]
+
+
+async def answer(database: Database, query_id: str, content: bytes) -> None:
+    """Leave the answer."""
+    await database.fetch("answer_query", {"query_id": query_id, "answer": content})
+
+
+async def take(
+    database: Database, query_id: str, *, give_up: bool = False
+) -> bytes | None:
+    """Take the answer, if it is there; with `give_up`, remove the query anyway."""
+    rows = await database.fetch(
+        "take_answer", {"query_id": query_id, "give_up": give_up}
+    )
+    return rows[0]["answer"] if rows else None

@@ -1,0 +1,358 @@
+"""Runs in the database: started, found, claimed, sent messages, given up, ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from operator import itemgetter
+from typing import Any
+
+from dbosify._model import ids, journal
+from dbosify._model.journal import Step
+from dbosify._model.protos import (
+    Failure,
+    HistoryEvent,
+    Payload,
+    Payloads,
+    SearchAttributes,
+    WorkflowExecutionStatus,
+)
+
+from .engine import Call, Connection, Database, Rows
+
+OPEN = int(WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who starts or claims a run: the process, and the token that fences its turns."""
+
+    executor_id: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartRow:
+    """A run to be started."""
+
+    workflow_id: str
+    run_id: str
+    request_id: str
+    events: Sequence[HistoryEvent]
+    """WorkflowExecutionStarted, and WorkflowTaskScheduled unless it must wait."""
+    backoff: float = 0.0
+    owner: Owner | None = None
+    """Set when the starting process runs it at once."""
+
+    @property
+    def workflow_uuid(self) -> str:
+        """Its DBOS id."""
+        return ids.workflow_uuid(self.workflow_id, self.run_id)
+
+    def params(self) -> dict[str, Any]:
+        """As the statements want it."""
+        started = self.events[0].workflow_execution_started_event_attributes
+        at = self.events[0].event_time.ToNanoseconds()
+        delay_until = None
+        dbos_status = "ENQUEUED" if self.owner is None else "PENDING"
+        if self.backoff > 0:
+            dbos_status = "DELAYED"
+            delay_until = (at + round(self.backoff * 1e9)) // 1_000_000
+        return {
+            "workflow_id": self.workflow_id,
+            "run_id": self.run_id,
+            "workflow_uuid": self.workflow_uuid,
+            "workflow_type": started.workflow_type.name,
+            "task_queue": started.task_queue.name,
+            "first_run_id": started.first_execution_run_id,
+            "request_id": self.request_id,
+            "attempt": started.attempt,
+            "start_time": iso(at),
+            "execution_time": iso(at + round(self.backoff * 1e9)),
+            "history_length": len(self.events),
+            "memo": started.memo.SerializeToString() if started.memo.fields else None,
+            "search_attributes": search_attributes_json(started.search_attributes),
+            "started": journal.pack_bytes(self.events),
+            "inputs": json.dumps(
+                {
+                    "positionalArgs": [
+                        json.loads(readable(payload))
+                        for payload in started.input.payloads
+                    ],
+                    "namedArgs": {},
+                }
+            ).replace("\\u0000", ""),
+            "dbos_status": dbos_status,
+            "executor_id": self.owner.executor_id if self.owner else None,
+            "token": self.owner.token if self.owner else None,
+            "delay_until": delay_until,
+        }
+
+
+def iso(nanoseconds: int) -> str:
+    """A time as Postgres reads it, without a float in between."""
+    moment = datetime.fromtimestamp(nanoseconds // 1_000_000_000, tz=timezone.utc)
+    micros = nanoseconds // 1000 % 1_000_000
+    return moment.replace(microsecond=micros).isoformat()
+
+
+def readable(payload: Payload) -> str:
+    """A payload as JSON for DBOS's own tools: itself if it is JSON, else its bytes."""
+    if payload.metadata.get("encoding") == b"json/plain":
+        return payload.data.decode()
+    return json.dumps({"payload": journal.pack_message(payload)})
+
+
+def readable_result(payloads: Payloads | None) -> str:
+    """A workflow's result as JSON for DBOS's own tools."""
+    if payloads is None or not payloads.payloads:
+        return "null"
+    return readable(payloads.payloads[0]).replace("\\u0000", "")
+
+
+def readable_error(failure: Failure) -> str:
+    """A workflow's failure as DBOS's portable error."""
+    info = failure.application_failure_info
+    return json.dumps(
+        {"name": info.type or "WorkflowFailure", "message": failure.message}
+    ).replace("\\u0000", "")
+
+
+def search_attributes_json(attributes: SearchAttributes) -> str | None:
+    """Search attributes as the typed JSON column keeps them."""
+    if not attributes.indexed_fields:
+        return None
+    return json.dumps(
+        {
+            name: {
+                "type": payload.metadata.get("type", b"").decode(),
+                "value": json.loads(payload.data) if payload.data else None,
+            }
+            for name, payload in attributes.indexed_fields.items()
+        }
+    )
+
+
+async def start(
+    database: Database, row: StartRow, reusable: Sequence[int]
+) -> tuple[bool, dict[str, Any] | None]:
+    """Start a run unless the id's latest run forbids it.
+
+    Args:
+        database: of the namespace.
+        row: the new run.
+        reusable: statuses in which a closed latest run leaves the id free.
+
+    Returns:
+        Whether it was started, and the run that was the latest before, if any.
+    """
+    rows = await database.fetch(
+        "start_run", row.params() | {"reusable": list(reusable)}
+    )
+    found = rows[0]
+    return bool(found["created"]), found if found["run_id"] is not None else None
+
+
+def start_next(previous: str, row: StartRow) -> Call:
+    """The statement that starts the next run of a chain as the last one closes."""
+    return Call("start_next_run", row.params() | {"previous": previous})
+
+
+async def find(
+    database: Database, workflow_id: str, run_id: str | None
+) -> dict[str, Any] | None:
+    """A run, or the latest of a workflow id."""
+    rows = await database.fetch(
+        "find_run", {"workflow_id": workflow_id, "run_id": run_id}
+    )
+    return rows[0] if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that this process owns now."""
+
+    workflow_uuid: str
+    workflow_id: str
+    run_id: str
+    token: str
+    task_attempt: int
+
+
+async def claim(
+    database: Database, task_queue: str, owner: Owner, limit: int
+) -> list[Claim]:
+    """Take up to `limit` queued runs of a task queue."""
+    rows = await database.fetch(
+        "claim_runs",
+        {
+            "queue": task_queue,
+            "limit": limit,
+            "token": owner.token,
+            "executor_id": owner.executor_id,
+        },
+    )
+    return _claims(rows, owner)
+
+
+async def claim_one(
+    database: Database, workflow_uuid: str, owner: Owner
+) -> Claim | None:
+    """Take one run that nobody owns."""
+    rows = await database.fetch(
+        "claim_run",
+        {
+            "workflow_uuid": workflow_uuid,
+            "token": owner.token,
+            "executor_id": owner.executor_id,
+        },
+    )
+    return _claims(rows, owner)[0] if rows else None
+
+
+def _claims(rows: Rows, owner: Owner) -> list[Claim]:
+    return [
+        Claim(
+            row["workflow_uuid"],
+            row["workflow_id"],
+            row["run_id"],
+            owner.token,
+            row["task_attempt"],
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a message's sender says."""
+
+    message_id: str
+    """Two messages of one id to one run are one message."""
+    events: Sequence[HistoryEvent]
+    cancel: bool = False
+    first_run_id: str | None = None
+
+
+async def send(
+    database: Database, workflow_id: str, run_id: str | None, message: Message
+) -> dict[str, Any] | None:
+    """Put a message into a run's inbox, if the run is open.
+
+    Returns:
+        The run as it was, with `inbox` set if the message was taken; None if there is
+        no such run.
+    """
+    rows = await database.fetch(
+        "send_message",
+        {
+            "workflow_id": workflow_id,
+            "run_id": run_id,
+            "message_id": message.message_id,
+            "event": journal.pack(message.events),
+            "cancel": message.cancel,
+            "first_run_id": message.first_run_id,
+        },
+    )
+    return rows[0] if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """The messages a run has not taken in, and the number of all ever sent."""
+
+    count: int
+    owner_token: str | None
+    message_ids: list[str]
+    groups: list[list[HistoryEvent]]
+    """The events of each message."""
+
+
+async def read_inboxes(
+    database: Database, workflow_uuids: Sequence[str]
+) -> dict[str, Inbox]:
+    """Read the inboxes of runs, each in the order its messages were sent."""
+    rows = await database.fetch("read_inbox", {"workflow_uuids": list(workflow_uuids)})
+    unsorted: dict[str, list[tuple[int, str, list[HistoryEvent]]]] = {}
+    for row in rows:
+        messages = unsorted.setdefault(row["workflow_uuid"], [])
+        if row["message_uuid"] is not None:
+            content = json.loads(row["message"])
+            messages.append(
+                (content["n"], row["message_uuid"], journal.unpack(content["history"]))
+            )
+    result = {}
+    for row in rows:
+        messages = sorted(unsorted[row["workflow_uuid"]], key=itemgetter(0))
+        result[row["workflow_uuid"]] = Inbox(
+            row["inbox"],
+            row["owner_xid"],
+            [message_id for _, message_id, _ in messages],
+            [events for _, _, events in messages],
+        )
+    return result
+
+
+async def check(
+    database: Database, workflow_uuids: Sequence[str]
+) -> dict[str, tuple[int, str | None]]:
+    """How many messages runs were sent, and who owns them."""
+    rows = await database.fetch("check_runs", {"workflow_uuids": list(workflow_uuids)})
+    return {row["workflow_uuid"]: (row["inbox"], row["owner_xid"]) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A run given up: parked until `wake_at` (milliseconds), or queued if None."""
+
+    workflow_uuid: str
+    token: str
+    wake_at: int | None
+    inbox: int
+
+
+PARKED_FOR_EVER = 2**62
+"""A wake-up time for runs that only a message can wake."""
+
+
+async def release(database: Database, releases: Sequence[Release]) -> Rows:
+    """Give runs up, each in its own right; those lost already are left alone."""
+    if not releases:
+        return []
+    return await database.fetch(
+        "release_runs",
+        {
+            "uuids": [row.workflow_uuid for row in releases],
+            "tokens": [row.token for row in releases],
+            "wake_at": [row.wake_at for row in releases],
+            "inboxes": [row.inbox for row in releases],
+        },
+    )
+
+
+async def end(
+    connection: Connection,
+    database: Database,
+    workflow_uuid: str,
+    step: tuple[int, Step],
+) -> bool:
+    """Close a run from outside, in a transaction that holds its status row's lock."""
+    number, content = step
+    event = content.events[-1]
+    rows = await database.run(
+        connection,
+        "end_run",
+        {
+            "workflow_uuid": workflow_uuid,
+            "status": int(WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED),
+            "close_time": iso(event.event_time.ToNanoseconds()),
+            "history_length": event.event_id,
+            "step_id": number,
+            "step_name": content.name,
+            "step_output": content.encode(),
+            "step_ms": content.completed_ms,
+        },
+    )
+    return bool(rows)

@@ -1,0 +1,21 @@
+-- Take queued runs of a task queue; their journal and messages are read next.
+-- Index: idx_workflow_status_in_flight_v2, then primary keys.
+WITH due AS (
+  SELECT workflow_uuid
+  FROM {schema}.workflow_status
+  WHERE queue_name = %(queue)s
+    AND status = 'ENQUEUED'
+    AND status = ANY (ARRAY['ENQUEUED', 'PENDING'])
+  ORDER BY priority, created_at
+  LIMIT %(limit)s
+  FOR NO KEY UPDATE SKIP LOCKED
+), claimed AS (
+  UPDATE {schema}.workflow_status w
+  SET status = 'PENDING', owner_xid = %(token)s, executor_id = %(executor_id)s,
+      delay_until_epoch_ms = NULL
+  FROM due
+  WHERE w.workflow_uuid = due.workflow_uuid
+  RETURNING w.workflow_uuid
+)
+SELECT e.workflow_uuid, e.run_id, e.workflow_id, e.task_attempt
+FROM claimed JOIN {schema}.dbosify_executions e USING (workflow_uuid)

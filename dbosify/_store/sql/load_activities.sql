@@ -1,0 +1,10 @@
+-- The activities of a run that are not over.
+-- Index: dbosify_activities (run_id, scheduled_event_id).
+SELECT a.*, e.workflow_type, e.workflow_id,
+       EXTRACT(epoch FROM a.attempt_scheduled_at)::float8 AS attempt_scheduled_s,
+       EXTRACT(epoch FROM a.started_at)::float8 AS started_s,
+       EXTRACT(epoch FROM a.heartbeat_at)::float8 AS heartbeat_s
+FROM {schema}.dbosify_activities a
+JOIN {schema}.dbosify_executions e USING (workflow_uuid)
+WHERE a.run_id = %(run_id)s
+ORDER BY a.scheduled_event_id

@@ -1,0 +1,33 @@
+-- Start the next run of a chain, in the transaction that closed the one before it.
+-- Index: dbosify_executions' primary and unique keys.
+WITH previous AS (
+  SELECT run_number, workflow_id, first_run_id, parent_workflow_id, parent_run_id,
+         root_workflow_id, root_run_id
+  FROM {schema}.dbosify_executions
+  WHERE workflow_uuid = %(previous)s
+    AND next_run_id = %(run_id)s
+    AND close_time IS NOT NULL
+), run AS (
+  INSERT INTO {schema}.dbosify_executions (
+    run_id, workflow_id, run_number, workflow_uuid, workflow_type, task_queue, status,
+    first_run_id, start_request_id, attempt, start_time, execution_time,
+    history_length, parent_workflow_id, parent_run_id, root_workflow_id, root_run_id,
+    memo, search_attributes, started_event
+  )
+  SELECT %(run_id)s, workflow_id, run_number + 1, %(workflow_uuid)s, %(workflow_type)s,
+         %(task_queue)s, 1, first_run_id, %(request_id)s, %(attempt)s, %(start_time)s,
+         %(execution_time)s, %(history_length)s, parent_workflow_id, parent_run_id,
+         root_workflow_id, root_run_id, %(memo)s, %(search_attributes)s, %(started)s
+  FROM previous
+  RETURNING workflow_uuid
+), status AS (
+  INSERT INTO {schema}.workflow_status (
+    workflow_uuid, status, name, queue_name, executor_id, owner_xid, recovery_attempts,
+    serialization, delay_until_epoch_ms
+  )
+  SELECT workflow_uuid, %(dbos_status)s, %(workflow_type)s, %(task_queue)s,
+         %(executor_id)s, %(token)s, 0, 'portable_json', %(delay_until)s
+  FROM run
+)
+INSERT INTO {schema}.workflow_input (workflow_uuid, inputs)
+SELECT workflow_uuid, %(inputs)s FROM run

@@ -1,0 +1,42 @@
+-- Start a run unless the latest run of its workflow id forbids it; tell of the latest.
+-- Index: dbosify_executions (workflow_id, run_number); a race makes ON CONFLICT skip.
+WITH latest AS (
+  SELECT run_id, run_number, close_time, status, start_request_id, first_run_id,
+         workflow_uuid
+  FROM {schema}.dbosify_executions
+  WHERE workflow_id = %(workflow_id)s
+  ORDER BY run_number DESC
+  LIMIT 1
+), run AS (
+  INSERT INTO {schema}.dbosify_executions (
+    run_id, workflow_id, run_number, workflow_uuid, workflow_type, task_queue, status,
+    first_run_id, start_request_id, attempt, start_time, execution_time, inbox,
+    history_length, memo, search_attributes, started_event
+  )
+  SELECT %(run_id)s, %(workflow_id)s, coalesce((SELECT run_number FROM latest), 0) + 1,
+         %(workflow_uuid)s, %(workflow_type)s, %(task_queue)s, 1, %(first_run_id)s,
+         %(request_id)s, %(attempt)s, %(start_time)s, %(execution_time)s, 0,
+         %(history_length)s, %(memo)s, %(search_attributes)s, %(started)s
+  WHERE NOT EXISTS (
+    SELECT FROM latest
+    WHERE close_time IS NULL
+       OR start_request_id = %(request_id)s
+       OR NOT status = ANY(%(reusable)s::smallint[])
+  )
+  ON CONFLICT DO NOTHING
+  RETURNING workflow_uuid
+), status AS (
+  INSERT INTO {schema}.workflow_status (
+    workflow_uuid, status, name, queue_name, executor_id, owner_xid, recovery_attempts,
+    inputs, serialization, delay_until_epoch_ms
+  )
+  SELECT workflow_uuid, %(dbos_status)s, %(workflow_type)s, %(task_queue)s,
+         %(executor_id)s, %(token)s, 0, NULL, 'portable_json', %(delay_until)s
+  FROM run
+), input AS (
+  INSERT INTO {schema}.workflow_input (workflow_uuid, inputs)
+  SELECT workflow_uuid, %(inputs)s FROM run
+)
+SELECT (SELECT count(*) FROM run) AS created, latest.run_id, latest.close_time,
+       latest.status, latest.start_request_id, latest.first_run_id, latest.workflow_uuid
+FROM (SELECT 1) AS one LEFT JOIN latest ON true
