@@ -1,4 +1,4 @@
-"""Lets Temporal's Replayer judge the history of every run that a test closed.
+"""Lets Temporal's Replayer judge the history of every run that a test made.
 
 A journal that is wrong in a way no assertion looked at still fails the test that made
 it, with Temporal's own words. The judgement happens right after the test's body, while

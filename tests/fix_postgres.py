@@ -73,9 +73,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the way, unless the process that controls this one has chosen."""
-    if not hasattr(config, "workerinput"):
-        config.stash[WAY] = _choose(str(config.getoption("--postgres")))
+    """Choose the way, unless the process that controls this one went it."""
+    if hasattr(config, "workerinput"):
+        url = config.workerinput["postgres_server_url"]
+        way = Way("the session's", lambda: contextlib.nullcontext(url))
+    else:
+        way = _choose(str(config.getoption("--postgres")))
+    config.stash[WAY] = way
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -102,9 +106,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def postgres_server_url(pytestconfig: pytest.Config) -> Iterator[str]:
     """A database of the server, from which to look after the others."""
-    if hasattr(pytestconfig, "workerinput"):
-        yield pytestconfig.workerinput["postgres_server_url"]
-        return
     with pytestconfig.stash[WAY].serve() as url:
         yield url
 

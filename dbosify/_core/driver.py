@@ -136,6 +136,7 @@ class RunDriver:
         self._current: WorkflowActivation | None = None
         self._querying = False
         self._core_flags_written = False
+        self._task_started = HistoryEvent()
         self._next_run_id = ""
         self._now = Timestamp()
         self._used_flags: set[int] = set()
@@ -257,7 +258,7 @@ class RunDriver:
             self._append(event)
         if not self._scheduled_event_id:
             self._schedule_task(now)
-        self._task_started_id = self._start_task(now, request_id).event_id
+        self._task_started = self._start_task(now, request_id)
         if close_run:
             command = WorkflowCommand()
             command.fail_workflow_execution.failure.CopyFrom(failed.failure)
@@ -267,7 +268,7 @@ class RunDriver:
             return self._end_live_task()
         attributes = WorkflowTaskFailedEventAttributes(
             scheduled_event_id=self._scheduled_event_id,
-            started_event_id=self._task_started_id,
+            started_event_id=self._task_started.event_id,
             cause=failed.cause,
             failure=failed.failure,
             identity=self.worker.identity,
@@ -287,9 +288,12 @@ class RunDriver:
             run_id=self.run_id,
             timestamp=self.time,
             is_replaying=True,
-            history_length=self.last_event_id,
+            history_length=(
+                self.last_event_id if self.closed else self._task_started.event_id
+            ),
             jobs=jobs,
         )
+        activations.task_started_fields(activation, self._task_started)
         activation.available_internal_flags.extend(sorted(self.flags))
         return activation
 
@@ -401,7 +405,7 @@ class RunDriver:
         activation.run_id = self.run_id
         activation.timestamp.CopyFrom(self.time)
         activation.is_replaying = replaying
-        activation.history_length = self._task_started_id
+        activation.history_length = self._task_started.event_id
         activation.available_internal_flags.extend(sorted(self.flags))
         activation.deployment_version_for_current_task.build_id = self.worker.build_id
         if self.flags or self._core_flags_written:
@@ -411,7 +415,7 @@ class RunDriver:
         return activation
 
     def _advance(self, started: HistoryEvent) -> None:
-        self._task_started_id = started.event_id
+        self._task_started = started
         if clock.nanoseconds(started.event_time) > clock.nanoseconds(self.time):
             self.time.CopyFrom(started.event_time)
 
@@ -583,7 +587,7 @@ class RunDriver:
     def _complete_task_event(self) -> int:
         attributes = WorkflowTaskCompletedEventAttributes(
             scheduled_event_id=self._scheduled_event_id,
-            started_event_id=self._task_started_id,
+            started_event_id=self._task_started.event_id,
             identity=self.worker.identity,
         )
         if not self._core_flags_written:

@@ -368,7 +368,7 @@ class ActivityWorker:
                 if held.row.eager:
                     await held.detach()
                 return
-        await held.settle(held.run)
+        await held.settle()
 
     def _end_cancelled(
         self, running: _Running, completion: ActivityTaskCompletion, now: float

@@ -55,6 +55,7 @@ class BridgeWorker:
         self.config = config
         self.task_queue = config.task_queue
         self.activities: ActivityWorker | None = None
+        self.begun = asyncio.Event()
         self._client = client
         self._identity = config.identity_override or client.identity
         self._workflows: WorkflowWorker | None = None
@@ -99,6 +100,7 @@ class BridgeWorker:
             self._workflows.start_claiming()
         self._due = DueRole(host)
         self._due.start()
+        self.begun.set()
 
     async def poll_workflow_activation(self) -> WorkflowActivation:
         """The next activation."""

@@ -52,6 +52,9 @@ class HeldActivity:
         self.on_gone: Callable[[], None] | None = None
         self.on_cancel: Callable[[], None] | None = None
         self._due: asyncio.TimerHandle | None = None
+        # Letting go of an attempt and taking its outcome must not overlap: the outcome
+        # would look for a run that is gone, or the run for an outcome that is.
+        self._turn = asyncio.Lock()
 
     @property
     def event_id(self) -> int:
@@ -84,7 +87,7 @@ class HeldActivity:
             self.watch_deadline()  # a heartbeat moved it
             return
         self.machine.due(now)
-        await self.settle(self.run)
+        await self.settle()
         if self.on_gone is not None:
             self.on_gone()
 
@@ -101,29 +104,36 @@ class HeldActivity:
         self.run = None
         self.stop_watching()
 
-    async def detach(self) -> None:
-        """Let it go on without its run's owner: its outcome will be a message."""
-        if self.gone:
-            return
-        self.run = None
-        self.row.deadline = self.machine.deadline
-        call = activities.detach(self.row)
-        await self.host.database.fetch(call.name, call.params)
-        self.row.eager = False
+    async def detach(self) -> bool:
+        """Let it go on without its run's owner: its outcome will be a message.
 
-    async def settle(self, run: Run | None) -> None:
+        Returns:
+            Whether it was still going on.
+        """
+        async with self._turn:
+            if self.gone:
+                return False
+            self.row.deadline = self.machine.deadline
+            call = activities.detach(self.row)
+            await self.host.database.fetch(call.name, call.params)
+            self.row.eager = False
+            self.run = None
+            return True
+
+    async def settle(self) -> None:
         """Store what became of the attempt and pass it on."""
-        row, machine = self.row, self.machine
-        self.stop_watching()
-        row.state = AttemptState(machine.state)
-        row.closing = machine.closing
-        if row.state is AttemptState.STARTED:
-            return
-        self.gone = True
-        if row.state is AttemptState.OVER:
-            await self._over(run)
-        else:
-            await self._retry(run)
+        async with self._turn:
+            row, machine = self.row, self.machine
+            self.stop_watching()
+            row.state = AttemptState(machine.state)
+            row.closing = machine.closing
+            if row.state is AttemptState.STARTED or self.gone:
+                return
+            self.gone = True
+            if row.state is AttemptState.OVER:
+                await self._over(self.run)
+            else:
+                await self._retry(self.run)
 
     async def _over(self, run: Run | None) -> None:
         if self.row.eager:

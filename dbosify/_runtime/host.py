@@ -39,6 +39,7 @@ class LocalWorker(Protocol):
     loop: asyncio.AbstractEventLoop
     task_queue: str
     activities: ActivityWorker | None
+    begun: asyncio.Event
 
     def reserve_run(self) -> bool:
         """Whether a new run may be handed over, and if so hold the place."""
@@ -179,6 +180,13 @@ class Host:
     def now(self) -> Timestamp:
         """See `Surroundings.now`."""
         return self.clock.now()
+
+    async def settled(self, task_queue: str) -> None:
+        """See `Surroundings.settled`."""
+        await asyncio.sleep(0)  # a worker entered just now has not had its first turn
+        for worker in self.workers(task_queue):
+            if worker.loop is asyncio.get_running_loop():
+                await worker.begun.wait()
 
     def reserve(self, task_queue: str) -> Owner | None:
         """See `Surroundings.reserve`."""

@@ -257,7 +257,7 @@ class OwnedRun:
         if isinstance(outcome, WorkflowActivation):
             outcome = await replica.work(outcome)
         if isinstance(outcome, TaskFailed):
-            self._news.insert(0, news)
+            self._put_back(news)
             return await self._task_failed(outcome)
         assert isinstance(outcome, Turn), "a live task fails or becomes a turn"
         if outcome.close is not None and self._news:
@@ -278,6 +278,9 @@ class OwnedRun:
             EvictionReason.UNHANDLED_COMMAND, "Error reporting WFT to server"
         )
         self.replica = None
+        self._put_back(news)
+
+    def _put_back(self, news: list[HistoryEvent]) -> None:
         if news:
             self._news.insert(0, news)
 
@@ -306,7 +309,7 @@ class OwnedRun:
             verdict = await self.worker.writer.write(row)
         except BaseException:
             self._give_places_back(held)
-            self._news.insert(0, news)
+            self._put_back(news)
             raise
         if verdict is not Verdict.WRITTEN:
             self._give_places_back(held)
@@ -559,13 +562,14 @@ class OwnedRun:
         """Pick up the activities that went with the run's last owner."""
         rows = await activities.of_run(self.worker.database, self.run_id)
         for row in rows:
-            if not row.eager:
+            if not row.eager or row.scheduled.event_id in self.activities:
                 continue
             machine = AttemptMachine(row.scheduled, row.progress, row.state)
             machine.lost(self.worker.clock.seconds())
             held = HeldActivity(row, machine, self.worker.host)
+            held.run = self
             self.activities[row.scheduled.event_id] = held
-            await held.settle(self)
+            await held.settle()
 
     # Queries, failures, the end.
 
@@ -591,9 +595,9 @@ class OwnedRun:
 
     async def _task_failed(self, failed: TaskFailed) -> bool:
         """Journal a first failure, then give the run up for a while."""
-        assert self.replica is not None
-        await self.replica.evict(failed.eviction, failed.message)
-        self.replica = None
+        broken, self.replica = self.replica, None
+        assert broken is not None
+        # Reported first: the eviction of a deadlocked instance may take for ever.
         fresh = Replica(self.worker.place, self.uuid)
         await fresh.load()
         news = self._take_news()
@@ -620,12 +624,16 @@ class OwnedRun:
                 row.close = self._closed(turn.close)
                 row.others = ()
         verdict = await self.worker.writer.write(row)
+        await broken.evict(failed.eviction, failed.message)
         if verdict is Verdict.LOST:
             raise _Lost
         if verdict is Verdict.REFUSED:
             self._look = True
             self.replica = None
             return False
+        self._messages.clear()
+        for task in row.ended:
+            self.activities.pop(int(task.rpartition("/")[2]), None)
         if as_failure and turn.close is not None:
             await self._after_close(turn.close, None)
             return True
@@ -664,10 +672,10 @@ class OwnedRun:
                 self.worker.host.run_queued(row["queue_name"])
 
     async def _detach_activities(self) -> None:
-        for held in list(self.activities.values()):
-            if held.row.closing is None:
-                await held.detach()
-        self.activities.clear()
+        """Let running activities go on alone; those that ended are news already."""
+        for number, held in list(self.activities.items()):
+            if await held.detach():
+                self.activities.pop(number, None)
         self._reattached = False
 
     async def _start_over(self) -> None:

@@ -19,6 +19,9 @@ class Surroundings(Protocol):
     def now(self) -> Timestamp:
         """The database's time, as well as this process knows it."""
 
+    async def settled(self, task_queue: str) -> None:
+        """Wait for workers of this process that are just beginning."""
+
     def reserve(self, task_queue: str) -> Owner | None:
         """A worker of this process that could run a new run at once."""
 

@@ -74,7 +74,7 @@ class Database:
         pool = await self.pool()
         async with (
             pool.connection() as connection,
-            connection.pipeline(),
+            connection.pipeline() as pipeline,
             connection.transaction(),
         ):
             cursors = [
@@ -83,6 +83,7 @@ class Database:
                 )
                 for call in calls
             ]
+            await pipeline.sync()  # until then no cursor knows whether it has rows
             return [
                 await cursor.fetchall() if cursor.description else []
                 for cursor in cursors

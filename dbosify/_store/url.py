@@ -19,14 +19,15 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 _SHAPE = "postgresql://user:password@host:5432/database"
-_DRIVERS = ("postgres", "postgresql", "postgresql+psycopg")
+_SQLALCHEMY = "postgresql+psycopg"
+_SCHEMES = ("postgres", "postgresql", _SQLALCHEMY)
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
 _POSTGRES = re.compile(r"postgres(ql)?(\+\w+)?://")
 
 _REST = r"""
     (?P<hosts>[^/?\#@]*)
-    (?:/(?P<database>[^/?\#@]*))?
+    (?:/(?P<dbname>[^/?\#@]*))?
     (?:\?(?P<query>(?:\w+=[^&]*(?:&\w+=[^&]*)*)?))?
 """
 _ENCODED = re.compile(
@@ -74,17 +75,13 @@ class DatabaseUrl:
         """
         scheme, match = _split(text.strip())
         parts = {
-            key: _decode(match[group])
-            for key, group in (
-                ("user", "user"),
-                ("password", "password"),
-                ("dbname", "database"),
-            )
-            if match[group]
+            name: _decode(match[name])
+            for name in ("user", "password", "dbname")
+            if match[name]
         }
         hosts = match["hosts"].split(",") if match["hosts"] else []
         in_query: list[str] = []
-        for key, value in _pairs(match["query"] or "", form=scheme == _DRIVERS[2]):
+        for key, value in _pairs(match["query"] or "", form=scheme == _SQLALCHEMY):
             if key == "host":
                 in_query += value.split(",")
             elif key in parts and key not in _PARTS:
@@ -132,7 +129,7 @@ class DatabaseUrl:
             query |= {"host": host} if host else {}
             query |= {"port": port} if port else {}
         url = sqlalchemy.URL.create(
-            "postgresql+psycopg",
+            _SQLALCHEMY,
             username=self.user,
             password=self.password,
             host=host if self._is_plain else None,
@@ -140,8 +137,12 @@ class DatabaseUrl:
             database=self.database,
             query=query,
         )
-        # SQLAlchemy leaves spaces as they are, which no other reader of URLs accepts.
-        return url.render_as_string(hide_password=False).replace(" ", "%20")
+        # SQLAlchemy leaves the spaces of a password, which libpq's URLs may not have.
+        # A database's name is left alone: whether it is encoded depends on its version.
+        *before, authority, rest = url.render_as_string(hide_password=False).split(
+            "/", 3
+        )
+        return "/".join([*before, authority.replace(" ", "%20"), rest])
 
     @property
     def redacted(self) -> str:
@@ -204,7 +205,7 @@ def schema_of_namespace(namespace: str) -> str:
 def _split(text: str) -> tuple[str, re.Match[str]]:
     """The scheme, and the rest taken apart."""
     scheme = _SCHEME.fullmatch(text)
-    if scheme is None or scheme[1] not in _DRIVERS:
+    if scheme is None or scheme[1] not in _SCHEMES:
         found = f", not {scheme[1]}://" if scheme else ""
         raise BadDatabaseUrl(f"A database URL must look like {_SHAPE}{found}.")
     for pattern in (_ENCODED, _UNENCODED):

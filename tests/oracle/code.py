@@ -37,17 +37,19 @@ class Code:
         config = worker.config(active_config=True)
         client = worker.client.config(active_config=True)
         of_client = [i for i in client["interceptors"] if isinstance(i, Interceptor)]
-        options = dict(
-            workflow_runner=config["workflow_runner"],
-            unsandboxed_workflow_runner=config["unsandboxed_workflow_runner"],
-            namespace=client["namespace"],
-            data_converter=client["data_converter"],
-            interceptors=[*of_client, *config["interceptors"]],
-            workflow_failure_exception_types=config["workflow_failure_exception_types"],
-            debug_mode=config["debug_mode"],
-            disable_safe_workflow_eviction=config["disable_safe_workflow_eviction"],
-            header_codec_behavior=client["header_codec_behavior"],
-        )
+        options = {
+            "workflow_runner": config["workflow_runner"],
+            "unsandboxed_workflow_runner": config["unsandboxed_workflow_runner"],
+            "namespace": client["namespace"],
+            "data_converter": client["data_converter"],
+            "interceptors": [*of_client, *config["interceptors"]],
+            "workflow_failure_exception_types": config[
+                "workflow_failure_exception_types"
+            ],
+            "debug_mode": config["debug_mode"],
+            "disable_safe_workflow_eviction": config["disable_safe_workflow_eviction"],
+            "header_codec_behavior": client["header_codec_behavior"],
+        }
         return Code(
             _by_type(config["workflows"]),
             options,

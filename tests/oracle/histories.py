@@ -87,6 +87,7 @@ class History:
             workflow_type=self.started.workflow_type.name,
             reason=reason,
             events=len(self.events),
+            closed=self.is_closed,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -21,11 +22,14 @@ from temporalio.worker import Replayer
 
 from .code import Code
 from .histories import History, fetch_all, started
-from .verdicts import NEVER_RAN, NO_CODE, STILL_OPEN, Verdict
+from .verdicts import NEVER_RAN, NO_CODE, NOT_YET_RUN, Verdict
 from .watching import Run, Seen
 
 REPLAY_PATIENCE = 20.0
 """Seconds within which the histories that one worker served must have replayed."""
+
+END_PATIENCE = 2.0
+"""Seconds for a Replayer that has said everything to end."""
 
 Failure: TypeAlias = BaseException | None
 """What the Replayer says against a history."""
@@ -56,6 +60,8 @@ async def judge(
     histories, verdicts = await fetch_all(
         seen.runs, services=seen.services, known=known
     )
+    # One that goes on may be judged again later.
+    known -= {history.run.run_id for history in histories if not history.is_closed}
     code_of = {worker: Code.of_worker(worker) for worker in seen.workers}
     waiting: deque[tuple[History, list[Code]]] = deque()
     for history in histories:
@@ -80,11 +86,9 @@ async def judge(
 
 
 def _reason_to_spare(history: History, codes: Sequence[Code]) -> str:
-    if not history.is_closed:
-        return STILL_OPEN
     if not history.has_run:
         # The Replayer calls every such history fine: it has nothing to compare.
-        return NEVER_RAN
+        return NEVER_RAN if history.is_closed else NOT_YET_RUN
     return "" if codes else NO_CODE
 
 
@@ -106,9 +110,15 @@ async def _replay_all(waiting: deque[tuple[History, list[Code]]]) -> list[Verdic
             elif codes[1:]:
                 waiting.append((history, codes[1:]))
             else:
-                said = f"{type(failure).__name__}: {failure}"
-                verdicts.append(history.verdict("rejected", said))
+                verdicts.append(history.verdict("rejected", _said_by(failure)))
     return verdicts
+
+
+def _said_by(failure: BaseException) -> str:
+    """Temporal's sentence, out of the Rust structure that it comes in if need be."""
+    text = str(failure)
+    found = re.search(r'message: "((?:[^"\\]|\\.)+)"', text)
+    return f"{type(failure).__name__}: {found.group(1) if found else text}"
 
 
 async def replay(code: Code, histories: Sequence[WorkflowHistory]) -> list[Failure]:
@@ -118,19 +128,44 @@ async def replay(code: Code, histories: Sequence[WorkflowHistory]) -> list[Failu
         # Where warnings are errors the code would fail at what only the test expects.
         warnings.simplefilter("ignore")
         while len(failures) < len(histories):
-            rest = histories[len(failures) :]
-            try:
-                await asyncio.wait_for(_ask(code, rest, failures), REPLAY_PATIENCE)
-            except Exception as error:
-                # Its own end failing, the Replayer may have answered all the same.
-                if len(failures) == len(histories):
-                    raise
-                failures.append(error)
+            failures += await _ask(code, histories[len(failures) :])
     return failures
 
 
-async def _ask(
-    code: Code, histories: Sequence[WorkflowHistory], failures: list[Failure]
+async def _ask(code: Code, histories: Sequence[WorkflowHistory]) -> list[Failure]:
+    """What one Replayer says, up to the first history that it cannot cope with."""
+    failures: list[Failure] = []
+    answered = asyncio.Event()
+    asking = asyncio.create_task(_ask_each(code, histories, failures, answered))
+    all_answered = asyncio.create_task(answered.wait())
+    await asyncio.wait(
+        (asking, all_answered),
+        timeout=REPLAY_PATIENCE,
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    all_answered.cancel()
+    # Its answers count even if its own end then fails or never comes.
+    await asyncio.wait((asking,), timeout=END_PATIENCE if answered.is_set() else 0)
+    if not asking.done():
+        asking.cancel()
+        await asyncio.wait((asking,), timeout=END_PATIENCE)
+    if not answered.is_set():
+        failures.append(_error_of(asking))
+    return failures
+
+
+def _error_of(asking: asyncio.Task[None]) -> BaseException:
+    error = None
+    if asking.done() and not asking.cancelled():
+        error = asking.exception()
+    return error or TimeoutError(f"no answer within {REPLAY_PATIENCE:.0f} s")
+
+
+async def _ask_each(
+    code: Code,
+    histories: Sequence[WorkflowHistory],
+    failures: list[Failure],
+    answered: asyncio.Event,
 ) -> None:
     async def one_by_one() -> AsyncIterator[WorkflowHistory]:
         for history in histories:
@@ -152,6 +187,8 @@ async def _ask(
     async with replayer.workflow_replay_iterator(one_by_one()) as answers:
         async for answer in answers:
             failures.append(answer.replay_failure)
+            if len(failures) == len(histories):
+                answered.set()
 
 
 @functools.cache

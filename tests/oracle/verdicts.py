@@ -15,8 +15,8 @@ from typing import Any, Literal, TypeAlias
 
 Outcome: TypeAlias = Literal["accepted", "rejected", "not judged"]
 
-STILL_OPEN = "still open when the test ended"
-NEVER_RAN = "no workflow task ever completed"
+NOT_YET_RUN = "open, no workflow task completed yet"
+NEVER_RAN = "closed before a workflow task ever completed"
 NO_CODE = "no worker of the test serves the workflow type"
 DELETED = "deleted by the test"
 TEST_FAILED = "the test had failed already"
@@ -33,6 +33,7 @@ class Verdict:
         workflow_type: Empty if the history was never read.
         reason: Why it was rejected (Temporal's words) or not judged.
         events: How long the history is.
+        closed: Whether the run had ended; what there is of an open one is judged too.
     """
 
     workflow_id: str
@@ -41,6 +42,7 @@ class Verdict:
     workflow_type: str = ""
     reason: str = ""
     events: int = 0
+    closed: bool = False
 
     def __str__(self) -> str:
         """One sentence for a person."""
@@ -73,9 +75,12 @@ class Tally:
         """The summary for the end of pytest's output."""
         accepted, rejected = self._with("accepted"), self._with("rejected")
         spared = self._with("not judged")
+        judged = accepted + rejected
+        still_open = sum(not found.closed for _, found in judged)
         yield (
-            f"{len(accepted) + len(rejected)} runs judged: {len(accepted)} accepted,"
-            f" {len(rejected)} rejected; {len(spared)} not judged"
+            f"{len(judged)} runs judged ({still_open} of them still open):"
+            f" {len(accepted)} accepted, {len(rejected)} rejected;"
+            f" {len(spared)} not judged"
         )
         reasons = Counter(found.reason for _, found in spared)
         for reason, count in reasons.most_common():

@@ -240,13 +240,20 @@ async def test_workflow_simple_activity(client: Client) -> None:
     async with new_worker(
         client, SimpleActivityWorkflow, activities=[say_hello]
     ) as worker:
-        result = await client.execute_workflow(
+        handle = await client.start_workflow(
             SimpleActivityWorkflow.run,
             "Temporal",
             id=random_id(),
             task_queue=worker.task_queue,
         )
-    assert result == "Hello, Temporal!"
+        assert await handle.result() == "Hello, Temporal!"
+    converter = client.data_converter.payload_converter
+    summaries = [
+        converter.from_payload(event.user_metadata.summary)
+        for event in await events_of(handle)
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
+    assert summaries == ["greets"]
 
 
 @activity.defn

@@ -119,7 +119,9 @@ async def test_workflow_typed_handle(client: Client) -> None:
         await client.execute_workflow(
             GreetingWorkflow.run, id=workflow_id, task_queue=worker.task_queue
         )
-    typed = client.get_workflow_handle_for(GreetingWorkflow.run, workflow_id)
+    typed: WorkflowHandle[GreetingWorkflow, Greeting] = client.get_workflow_handle_for(
+        GreetingWorkflow.run, workflow_id
+    )
     assert await typed.result() == Greeting(text="hello")
 
 

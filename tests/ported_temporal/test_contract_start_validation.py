@@ -18,6 +18,7 @@ from dbosify.api.common.v1 import (
     Priority,
     RetryPolicy,
     SearchAttributes,
+    TimeSkippingConfig,
     WorkflowType,
 )
 from dbosify.api.enums.v1 import WorkflowIdConflictPolicy
@@ -29,7 +30,6 @@ from dbosify.service import RPCStatusCode
 from tests.ported_temporal.contract import (
     MAX_BLOB_SIZE,
     NO_NAMESPACE,
-    NO_WORKFLOW_ID,
     TOO_LONG,
     Refusal,
     describe,
@@ -138,17 +138,9 @@ MISTAKES: Mapping[str, tuple[Mapping[str, Any], str]] = {
         {"search_attributes": attribute("Nope", '"x"')},
         "Namespace default has no mapping defined for search attribute Nope",
     ),
-    "search attribute of another type": (
-        {"search_attributes": attribute(INT_KEY.name, '"x"')},
-        "invalid value for search attribute ContractInt of type Int: x",
-    ),
     "search attribute of the service's": (
         {"search_attributes": attribute("WorkflowId", '"x"')},
         "WorkflowId attribute can't be set in SearchAttributes",
-    ),
-    "search attribute too large": (
-        {"search_attributes": attribute(TEXT_KEY.name, f'"{"x" * 3000}"')},
-        "search attribute ContractText value size 3002 exceeds size limit 2048",
     ),
     "negative priority": (
         {"priority": Priority(priority_key=-1)},
@@ -169,6 +161,18 @@ MISTAKES: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "input too large": ({"input": HUGE}, "Blob data size exceeds limit."),
 }
 """Per mistake the fields that make it, and what the service says about it."""
+
+REGISTERED_MISTAKES: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "of another type": (
+        {"search_attributes": attribute(INT_KEY.name, '"x"')},
+        "invalid value for search attribute ContractInt of type Int: x",
+    ),
+    "too large": (
+        {"search_attributes": attribute(TEXT_KEY.name, f'"{"x" * 3000}"')},
+        "search attribute ContractText value size 3002 exceeds size limit 2048",
+    ),
+}
+"""The like, about search attributes that the namespace has."""
 
 RETRY_MISTAKES: Mapping[str, tuple[RetryPolicy, str]] = {
     "negative initial interval": (
@@ -205,7 +209,6 @@ RETRY_MISTAKES: Mapping[str, tuple[RetryPolicy, str]] = {
 async def test_a_mistaken_start_is_told_what_is_wrong_and_stores_nothing(
     client: Client, fields: Mapping[str, Any], message: str
 ) -> None:
-    await ensure_search_attributes_present(client, INT_KEY, TEXT_KEY)
     workflow_id = random_id()
     given = {"workflow_id": workflow_id, **fields}
     refused = await refusal_of(start(client, given.pop("workflow_id"), **given))
@@ -213,6 +216,16 @@ async def test_a_mistaken_start_is_told_what_is_wrong_and_stores_nothing(
     assert await refusal_of(describe(client, execution(workflow_id))) == (
         unknown_workflow(workflow_id)
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"), REGISTERED_MISTAKES.values(), ids=REGISTERED_MISTAKES.keys()
+)
+async def test_a_mistaken_search_attribute_is_told_what_is_wrong(
+    client: Client, fields: Mapping[str, Any], message: str
+) -> None:
+    await ensure_search_attributes_present(client, INT_KEY, TEXT_KEY)
+    assert await refusal_of(start(client, random_id(), **fields)) == invalid(message)
 
 
 @pytest.mark.parametrize(
@@ -251,8 +264,6 @@ async def test_any_positive_priority_is_taken(client: Client) -> None:
 
 
 async def test_time_skipping_of_one_run_is_not_offered(client: Client) -> None:
-    from dbosify.api.workflow.v1 import TimeSkippingConfig
-
     refused = await refusal_of(
         start(client, random_id(), time_skipping_config=TimeSkippingConfig())
     )
@@ -274,33 +285,24 @@ async def test_a_callback_goes_only_where_the_service_may_call(client: Client) -
     )
 
 
+IN_ORDER = (
+    *("no workflow id", "cron without a meaning"),
+    *("no workflow type", "unnamed task queue", "negative execution timeout"),
+    *("negative run timeout", "negative task timeout", "request id too long"),
+    *("callbacks without a request", "unknown search attribute"),
+    *("negative priority", "input too large"),
+)
+"""Mistakes that one start can make together, in the order in which they are noticed."""
+
+
 async def test_of_several_mistakes_the_first_in_the_services_order_is_told(
     client: Client,
 ) -> None:
-    """All mistakes at once are told one by one as each is mended."""
-    pending: dict[str, tuple[Mapping[str, Any], str]] = {
-        "workflow_id": ({"workflow_id": ""}, NO_WORKFLOW_ID.message),
-        "retry_policy": (
-            {"retry_policy": RetryPolicy(maximum_attempts=-1)},
-            "MaximumAttempts cannot be negative on retry policy.",
-        ),
-    }
-    for name in (
-        *("negative delay", "cron without a meaning", "no workflow type"),
-        *("unnamed task queue", "negative execution timeout"),
-        *("negative run timeout", "negative task timeout", "request id too long"),
-        *("unknown search attribute", "negative priority", "memo too large"),
-    ):
-        pending[name] = MISTAKES[name]
     told = []
-    while pending:
+    for mended in range(len(IN_ORDER)):
         fields: dict[str, Any] = {"workflow_id": random_id()}
-        for mistake, _ in pending.values():
-            fields.update(mistake)
-        told.append(
-            (
-                await refusal_of(start(client, fields.pop("workflow_id"), **fields))
-            ).message
-        )
-        del pending[next(iter(pending))]
-    assert told == ["?"]
+        for mistake in IN_ORDER[mended:]:
+            fields.update(MISTAKES[mistake][0])
+        refused = await refusal_of(start(client, fields.pop("workflow_id"), **fields))
+        told.append(refused.message)
+    assert told == [MISTAKES[mistake][1] for mistake in IN_ORDER]

@@ -395,8 +395,10 @@ class SignalSenderWorkflow:
 
     @workflow.run
     async def run(self, receiver_id: str) -> None:
-        receiver = workflow.get_external_workflow_handle_for(
-            SignalReceiverWorkflow.run, receiver_id
+        receiver: workflow.ExternalWorkflowHandle[SignalReceiverWorkflow] = (
+            workflow.get_external_workflow_handle_for(
+                SignalReceiverWorkflow.run, receiver_id
+            )
         )
         await receiver.signal(SignalReceiverWorkflow.receive, "from the other one")
 

@@ -280,7 +280,8 @@ def test_what_a_crashed_server_left_does_not_say_that_the_next_one_is_ready(
 @needs_linux
 async def test_stopping_is_harmless_after_a_temporary_server_crashed() -> None:
     server = embedded.start()
-    os.kill(server_pid(server.data_dir), signal.SIGKILL)
+    # Not SIGKILL: shared memory would stay behind that only a restart cleans up.
+    os.kill(server_pid(server.data_dir), signal.SIGQUIT)
 
     async def gone() -> None:
         assert not server.data_dir.exists()
@@ -299,10 +300,12 @@ def test_a_path_too_long_for_a_socket_gets_a_shorter_address(tmp_path: Path) -> 
 
 
 def test_a_path_may_have_signs_that_mean_something_in_a_url() -> None:
-    with tempfile.TemporaryDirectory(suffix=" ö&%2F?x=1#") as room:
-        with embedded.start(Path(room)) as server:
-            assert answers(server.url)
-            assert make_url(server.url).query["host"] == f"{room}/cluster"
+    with (
+        tempfile.TemporaryDirectory(suffix=" ö&%2F?x=1#") as room,
+        embedded.start(Path(room)) as server,
+    ):
+        assert answers(server.url)
+        assert make_url(server.url).query["host"] == f"{room}/cluster"
 
 
 def test_without_the_extra_the_error_is_the_remedy(

@@ -70,6 +70,8 @@ async def start_workflow_execution(
     _apply_policy_defaults(request)
     _check(request)
     request_id = request.request_id or str(uuid.uuid4())
+    if request.request_eager_execution:
+        await context.around.settled(request.task_queue.name)
     while True:
         row = _row(context, request, request_id)
         owner = None

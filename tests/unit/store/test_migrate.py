@@ -526,7 +526,7 @@ def test_each_access_path_has_its_index(shared: DatabaseUrl) -> None:
     query = (
         "SELECT tablename, split_part(indexdef, ' USING btree ', 2),"
         " indexdef LIKE 'CREATE UNIQUE%%' FROM pg_indexes"
-        " WHERE schemaname = %s AND tablename LIKE 'dbosify%%'"
+        " WHERE schemaname = %s AND indexname LIKE 'dbosify%%'"
     )
     plain = {
         (table, path)
@@ -544,6 +544,7 @@ def test_each_access_path_has_its_index(shared: DatabaseUrl) -> None:
         ("dbosify_activities", "(executor_id) WHERE (executor_id IS NOT NULL)"),
         ("dbosify_workers", "(expires_at)"),
         ("dbosify_queries", "(task_queue, created_at) WHERE (answer IS NULL)"),
+        ("notifications", "(destination_uuid) WHERE (NOT consumed)"),
     }
     assert unique == {
         ("dbosify_alembic_version", "(version_num)"),
