@@ -5,7 +5,7 @@ WITH attempt AS (
   FROM {schema}.dbosify_activities a
   WHERE a.task_id = %(task_id)s AND a.token IS NOT DISTINCT FROM %(token)s
 ), run AS (
-  SELECT w.workflow_uuid
+  SELECT w.workflow_uuid, w.status, w.queue_name, w.executor_id
   FROM {schema}.workflow_status w JOIN attempt USING (workflow_uuid)
   FOR NO KEY UPDATE OF w
 ), ended AS (
@@ -37,8 +37,8 @@ WITH attempt AS (
 ), woken AS (
   UPDATE {schema}.workflow_status w
   SET status = 'ENQUEUED', delay_until_epoch_ms = NULL
-  FROM counted
-  WHERE w.workflow_uuid = counted.workflow_uuid AND w.status = 'DELAYED'
+  FROM counted JOIN run USING (workflow_uuid)
+  WHERE w.workflow_uuid = counted.workflow_uuid
+    AND run.status = 'DELAYED' -- as locked; the snapshot may be older
 )
-SELECT ended.workflow_uuid, w.queue_name, w.executor_id
-FROM ended JOIN {schema}.workflow_status w USING (workflow_uuid)
+SELECT run.* FROM ended JOIN run USING (workflow_uuid)

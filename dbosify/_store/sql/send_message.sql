@@ -39,9 +39,9 @@ WITH run AS (
 ), woken AS (
   UPDATE {schema}.workflow_status w
   SET status = 'ENQUEUED', delay_until_epoch_ms = NULL
-  FROM counted
+  FROM counted JOIN status USING (workflow_uuid)
   WHERE w.workflow_uuid = counted.workflow_uuid
-    AND w.status = 'DELAYED'
+    AND status.status = 'DELAYED' -- as locked; the snapshot may be older
     AND (%(cancel)s OR counted.execution_time <= {schema}.dbosify_now())
 )
 SELECT run.*, counted.inbox, status.status AS dbos_status, status.executor_id,
