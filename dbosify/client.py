@@ -122,9 +122,10 @@ class Client(temporalio.client.Client):
         )
         service = client.service_client
         if isinstance(service, PostgresServiceClient):
-            service.created_namespace = namespace
+            # Not the argument: a plugin may have chosen another one.
+            service.created_namespace = client.namespace
             if not lazy:
-                await service.open(namespace)
+                await service.open(client.namespace)
         return client
 
     def __init__(

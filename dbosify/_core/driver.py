@@ -545,8 +545,18 @@ class RunDriver:
             event.event_time.CopyFrom(self._now)
         event.task_id = self.last_event_id
         _link_started(event, self._events)
+        self._link_canceled(event)
         self._events.append(event)
         self.history_size += event.ByteSize()
+
+    def _link_canceled(self, event: HistoryEvent) -> None:
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+            canceled = event.activity_task_canceled_event_attributes
+            machine = self.translator.activities_by_event.get(
+                canceled.scheduled_event_id
+            )
+            if machine is not None:
+                canceled.latest_cancel_requested_event_id = machine.cancel_event_id
 
     def _schedule_task(self, now: Timestamp) -> None:
         assert self.started is not None, "the journal was loaded"

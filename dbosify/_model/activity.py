@@ -24,6 +24,8 @@ class Progress:
     attempt: int
     attempt_scheduled_at: float
     started_at: float | None = None
+    completed_at: float | None = None
+    """When the attempt before this one ended."""
     heartbeat_at: float | None = None
     heartbeat: Payloads | None = None
     last_failure: Failure | None = None

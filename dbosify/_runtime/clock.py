@@ -29,8 +29,8 @@ class DatabaseClock:
         self._offset = database_us * 1000 - (asked_ns + time.time_ns()) // 2
 
     def nanoseconds(self) -> int:
-        """Nanoseconds since 1970."""
-        return time.time_ns() + self._offset
+        """Nanoseconds since 1970, in whole microseconds: Postgres keeps no more."""
+        return (time.time_ns() + self._offset) // 1000 * 1000
 
     def seconds(self) -> float:
         """Seconds since 1970."""

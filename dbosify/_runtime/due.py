@@ -111,13 +111,13 @@ class DueRole:
             for run in await database.run(connection, call.name, call.params):
                 told.append(("ended", run["workflow_uuid"], run["queue_name"]))
             return
-        call = activities.save(row)
-        await database.run(connection, call.name, call.params)
-        if row.state is not AttemptState.STARTED:
-            call = activities.queue(row)
+        if row.state is AttemptState.STARTED:
+            call = activities.postpone(row)
             await database.run(connection, call.name, call.params)
-            options = row.scheduled.activity_task_scheduled_event_attributes
-            queue = ids.activity_queue(options.task_queue.name)
-            told.append(("queued", None, queue))
-            if row.state is AttemptState.BACKOFF:
-                self._host.wake_at(row.progress.attempt_scheduled_at)
+            return
+        call = activities.requeue(row)
+        await database.run(connection, call.name, call.params)
+        options = row.scheduled.activity_task_scheduled_event_attributes
+        told.append(("queued", None, ids.activity_queue(options.task_queue.name)))
+        if row.state is AttemptState.BACKOFF:
+            self._host.wake_at(row.progress.attempt_scheduled_at)

@@ -152,10 +152,8 @@ class HeldActivity:
         row.deadline = self.machine.deadline
         if run is not None:
             run.activities.pop(self.event_id, None)
-        saved, *_ = await self.host.database.together(
-            [activities.save(row), activities.queue(row)]
-        )
-        if not saved:
+        call = activities.requeue(row)
+        if not await self.host.database.fetch(call.name, call.params):
             logger.debug("activity %s is no longer this attempt's", row.task_id)
             return
         options = row.scheduled.activity_task_scheduled_event_attributes

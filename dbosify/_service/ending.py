@@ -6,17 +6,19 @@ the end the owner's token is gone and whatever it still writes is refused.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
 
-from dbosify._model import journal
+from dbosify._model import ids
 from dbosify._model.journal import Step
 from dbosify._model.protos import EventType, HistoryEvent, Payload, Payloads
-from dbosify._store import runs
+from dbosify._store import journal, runs
 from dbosify._store.engine import Connection
 
 from .context import Context
+from .pending import pending_events
 
 CANCELLED_BY_DBOS = "cancelled through DBOS"
 """Reason of a termination that DBOS's own `cancel_workflow` asked for."""
@@ -42,7 +44,7 @@ async def terminate_run(
         )
         if not locked:
             return False
-        number, last = await _last_step(context, connection, workflow_uuid)
+        number, events = await _unjournaled(context, connection, workflow_uuid)
         attributes = WorkflowExecutionTerminatedEventAttributes(
             reason=reason, identity=identity
         )
@@ -51,14 +53,14 @@ async def terminate_run(
         elif details is not None:
             attributes.details.CopyFrom(details)
         event = HistoryEvent(
-            event_id=last + 1,
-            task_id=last + 1,
+            event_id=number.event_id,
+            task_id=number.event_id,
             event_time=context.around.now(),
             event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
             workflow_execution_terminated_event_attributes=attributes,
         )
         ended = await runs.end(
-            connection, database, workflow_uuid, (number, Step("terminate", (event,)))
+            connection, database, workflow_uuid, (number.step, Step("terminate", (*events, event)))
         )
     if ended:
         context.around.closed(workflow_uuid, event)
@@ -66,20 +68,30 @@ async def terminate_run(
     return ended
 
 
-async def _last_step(
+@dataclass(frozen=True, slots=True)
+class _Next:
+    step: int
+    event_id: int
+
+
+async def _unjournaled(
     context: Context, connection: Connection, workflow_uuid: str
-) -> tuple[int, int]:
-    """The number of the next step, and of the last event."""
-    rows = await context.database.run(
-        connection, "load_last_step", {"workflow_uuid": workflow_uuid}
+) -> tuple[_Next, list[HistoryEvent]]:
+    """What comes next in the journal, after the messages that nobody took in."""
+    database = context.database
+    loaded = await journal.load_in(connection, database, workflow_uuid)
+    inboxes = await runs.read_inboxes_in(connection, database, [workflow_uuid])
+    run = await runs.find_in(
+        connection, database, ids.workflow_id_of(workflow_uuid), ids.run_id_of(workflow_uuid)
     )
-    if rows:
-        last = journal.decode(rows[0]["output"])[-1].event_id
-        return rows[0]["function_id"] + 1, last
-    started = await context.database.run(
-        connection, "load_journal", {"workflow_uuid": workflow_uuid}
-    )
-    return 0, len(journal.unpack_bytes(started[0]["started_event"]))
+    assert loaded is not None and run is not None, "its row is locked"
+    events: list[HistoryEvent] = []
+    if run["close_time"] is None:
+        events = pending_events(
+            loaded.events, inboxes.get(workflow_uuid), run, context.around.now()
+        )
+    last = (events or loaded.events)[-1].event_id
+    return _Next(loaded.next_step, last + 1), events
 
 
 async def find_run(

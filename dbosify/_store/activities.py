@@ -24,6 +24,7 @@ def _row(row: dict[str, Any], orphaned: bool = False) -> ActivityRow:
         attempt=row["attempt"],
         attempt_scheduled_at=row["attempt_scheduled_s"],
         started_at=row["started_s"],
+        completed_at=row["completed_s"],
         heartbeat_at=row["heartbeat_s"],
         heartbeat=Payloads.FromString(details) if details is not None else None,
         last_failure=Failure.FromString(failure) if failure is not None else None,
@@ -77,13 +78,14 @@ async def claim(
     return [_row(row) for row in rows]
 
 
-def save(row: ActivityRow) -> Call:
-    """Store where the activity stands; `row.token` must still be the valid one."""
+def requeue(row: ActivityRow) -> Call:
+    """Store the end of an attempt and queue the next, if `row.token` is still valid."""
     progress = row.progress
-    running = row.state is AttemptState.STARTED
-    keeps = running or row.eager
+    delay_until = None
+    if row.state is AttemptState.BACKOFF:
+        delay_until = int(progress.attempt_scheduled_at * 1000)
     return Call(
-        "save_activity",
+        "requeue_activity",
         {
             "task_id": row.task_id,
             "token": row.token,
@@ -91,25 +93,20 @@ def save(row: ActivityRow) -> Call:
             "state": int(row.state),
             "cancel_requested": progress.cancel_requested,
             "attempt_scheduled": progress.attempt_scheduled_at,
-            "started": progress.started_at,
-            "heartbeat": progress.heartbeat_at,
+            "completed": progress.completed_at,
             "details": _bytes(progress.heartbeat),
             "failure": _bytes(progress.last_failure),
-            "identity": progress.identity,
-            "executor_id": row.executor_id if keeps else None,
-            "new_token": progress.token or None,
-            "eager": row.eager,
-            "deadline": None if row.eager else row.deadline,
+            "deadline": row.deadline,
+            "delay_until": delay_until,
         },
     )
 
 
-def queue(row: ActivityRow) -> Call:
-    """Put the activity on its queue, when its back-off is over."""
-    delay_until = None
-    if row.state is AttemptState.BACKOFF:
-        delay_until = int(row.progress.attempt_scheduled_at * 1000)
-    return Call("queue_activity", {"task_id": row.task_id, "delay_until": delay_until})
+def postpone(row: ActivityRow) -> Call:
+    """Look at a running activity again at its deadline."""
+    return Call(
+        "postpone_activity", {"task_id": row.task_id, "deadline": row.deadline}
+    )
 
 
 def end(row: ActivityRow) -> Call:

@@ -17,7 +17,7 @@ from dbosify._model import journal
 from dbosify._model.journal import Step
 from dbosify._model.protos import HistoryEvent
 
-from .engine import LOST_CONNECTION, Call, Database
+from .engine import LOST_CONNECTION, Call, Connection, Database, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,23 @@ class Journal:
 
 async def load(database: Database, workflow_uuid: str) -> Journal | None:
     """Read a run's journal, or None if there is no such run."""
-    rows = await database.fetch("load_journal", {"workflow_uuid": workflow_uuid})
+    return _journal(
+        await database.fetch("load_journal", {"workflow_uuid": workflow_uuid})
+    )
+
+
+async def load_in(
+    connection: Connection, database: Database, workflow_uuid: str
+) -> Journal | None:
+    """Read a run's journal within a transaction."""
+    return _journal(
+        await database.run(
+            connection, "load_journal", {"workflow_uuid": workflow_uuid}
+        )
+    )
+
+
+def _journal(rows: Rows) -> Journal | None:
     if not rows:
         return None
     events = journal.unpack_bytes(rows[0]["started_event"])

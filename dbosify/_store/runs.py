@@ -170,6 +170,16 @@ async def find(
     return rows[0] if rows else None
 
 
+async def find_in(
+    connection: Connection, database: Database, workflow_id: str, run_id: str
+) -> dict[str, Any] | None:
+    """A run, within a transaction."""
+    rows = await database.run(
+        connection, "find_run", {"workflow_id": workflow_id, "run_id": run_id}
+    )
+    return rows[0] if rows else None
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A run that this process owns now."""
@@ -274,7 +284,23 @@ async def read_inboxes(
     database: Database, workflow_uuids: Sequence[str]
 ) -> dict[str, Inbox]:
     """Read the inboxes of runs, each in the order its messages were sent."""
-    rows = await database.fetch("read_inbox", {"workflow_uuids": list(workflow_uuids)})
+    return _inboxes(
+        await database.fetch("read_inbox", {"workflow_uuids": list(workflow_uuids)})
+    )
+
+
+async def read_inboxes_in(
+    connection: Connection, database: Database, workflow_uuids: Sequence[str]
+) -> dict[str, Inbox]:
+    """Read the inboxes of runs within a transaction."""
+    return _inboxes(
+        await database.run(
+            connection, "read_inbox", {"workflow_uuids": list(workflow_uuids)}
+        )
+    )
+
+
+def _inboxes(rows: Rows) -> dict[str, Inbox]:
     unsorted: dict[str, list[tuple[int, str, list[HistoryEvent]]]] = {}
     for row in rows:
         messages = unsorted.setdefault(row["workflow_uuid"], [])

@@ -194,6 +194,20 @@ async def test_a_workflow_that_is_unknown_is_not_found(
     ) == unknown_run(workflow_id, UNKNOWN_RUN_ID)
 
 
+@pytest.mark.needs("standalone activities")
+@each_by_id
+async def test_without_a_workflow_a_standalone_activity_is_looked_for(
+    client: Client, rpc: str
+) -> None:
+    activity_id = random_id("activity")
+    refusal = await refusal_of(send(client, rpc, activity_id=activity_id))
+    assert refusal == Refusal(
+        RPCStatusCode.NOT_FOUND,
+        f"activity not found for ID: {activity_id}",
+        NotFoundFailure(),
+    )
+
+
 @each
 async def test_an_activity_that_ended_is_not_found(client: Client, rpc: str) -> None:
     desk = Desk()

@@ -59,6 +59,7 @@ class ActivityMachine(Machine):
 
     title = "Activity"
     __slots__ = (
+        "cancel_event_id",
         "command",
         "scheduled",
         "scheduled_event_id",
@@ -71,6 +72,7 @@ class ActivityMachine(Machine):
         self.command = command
         self.scheduled: Command | None = None
         self.scheduled_event_id = 0
+        self.cancel_event_id = 0
         self.started_event_id = 0
         self.started_identity = ""
 
@@ -172,6 +174,7 @@ class ActivityMachine(Machine):
             self._resolve(_cancelled_at_once(self), out)
 
     def _on_cancel_recorded(self, event: HistoryEvent, out: Output) -> None:
+        self.cancel_event_id = event.event_id
         out.effects.append(CancelActivity(self.scheduled_event_id))
 
     def _resolve(self, resolution: ActivityResolution, out: Output) -> None:

@@ -257,8 +257,12 @@ class AttemptMachine(Machine):
         progress.attempt_scheduled_at = now + delay
         progress.started_at = None
         progress.heartbeat_at = None
+        progress.completed_at = now
         progress.last_failure = Failure()
         progress.last_failure.CopyFrom(failure)
+        if failure.HasField("timeout_failure_info"):
+            # What the attempt before it died of is told only by the last one.
+            progress.last_failure.ClearField("cause")
         progress.token = ""
 
     def _retry_or_time_out(

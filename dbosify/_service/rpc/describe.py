@@ -203,7 +203,13 @@ def _times(info: PendingActivityInfo, row: ActivityRow) -> None:
         info.expiration_time.CopyFrom(
             clock.later(row.scheduled.event_time, options.schedule_to_close_timeout)
         )
-    if row.state is AttemptState.BACKOFF:
+    if row.state is AttemptState.BACKOFF and progress.completed_at is not None:
+        info.last_attempt_complete_time.CopyFrom(_timestamp(progress.completed_at))
+        info.current_retry_interval.CopyFrom(
+            clock.duration(
+                round(progress.attempt_scheduled_at - progress.completed_at, 6)
+            )
+        )
         info.next_attempt_schedule_time.CopyFrom(
             _timestamp(progress.attempt_scheduled_at)
         )

@@ -19,7 +19,8 @@ from dbosify._model.protos import HistoryEvent
 from dbosify._service import errors, validate
 from dbosify._service.context import Context, Watch
 from dbosify._service.ending import find_run
-from dbosify._store import journal
+from dbosify._service.pending import pending_events
+from dbosify._store import journal, runs
 
 _MAX_PAGE = 256
 _LONG_POLL = 20.0
@@ -147,15 +148,26 @@ async def _wait_for_more(
 async def _events(
     context: Context, run: dict[str, Any]
 ) -> tuple[list[HistoryEvent], bool]:
-    loaded = await journal.load(context.database, run["workflow_uuid"])
-    assert loaded is not None, "the run was found"
+    uuid = run["workflow_uuid"]
+    # The inbox first: a message that a turn takes in between the two reads is then in
+    # both, and the journal's copy counts.
+    inboxes = await runs.read_inboxes(context.database, [uuid])
+    loaded = await journal.load(context.database, uuid)
     fresh = await find_run(context, run["workflow_id"], run["run_id"])
-    is_open = fresh is not None and fresh["close_time"] is None
-    if not is_open:
-        # Closed between the two reads: the journal may have been read too early.
-        loaded = await journal.load(context.database, run["workflow_uuid"])
-        assert loaded is not None, "the run was found"
-    return loaded.events, is_open
+    assert loaded is not None, "the run was found"
+    if fresh is not None and fresh["close_time"] is None:
+        again = await runs.read_inboxes(context.database, [uuid])
+        if again[uuid].message_ids == inboxes[uuid].message_ids:
+            now = context.around.now()
+            return [
+                *loaded.events,
+                *pending_events(loaded.events, again[uuid], fresh, now),
+            ], True
+        return await _events(context, fresh)
+    # Closed, maybe between the reads: the journal may have been read too early.
+    loaded = await journal.load(context.database, uuid)
+    assert loaded is not None, "the run was found"
+    return loaded.events, False
 
 
 async def get_workflow_execution_history_reverse(

@@ -129,8 +129,8 @@ async def _ask(
 
 def _response(result: QueryResult) -> QueryWorkflowResponse:
     if result.HasField("failed"):
-        detail = QueryFailedFailure(failure=result.failed)
-        raise errors.query_failed(result.failed.message, detail)
+        # Core sends the server only the failure's message, so the detail is empty.
+        raise errors.query_failed(result.failed.message, QueryFailedFailure())
     payloads = Payloads(payloads=[result.succeeded.response])
     if payloads.ByteSize() > validate.MAX_BLOB:
         raise errors.query_failed(

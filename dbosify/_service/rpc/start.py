@@ -59,6 +59,8 @@ _REUSABLE = {
     ),
     WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE: (),
 }
+_MAX_TIMEOUT = 3153600000.0
+"""A hundred years, in seconds; longer ones are cut as the server cuts them."""
 _MAX_TASK_TIMEOUT = 120.0
 _DEFAULT_TASK_TIMEOUT = 10.0
 
@@ -286,13 +288,13 @@ def _timeouts(
     request: StartWorkflowExecutionRequest,
     now: Timestamp,
 ) -> None:
-    execution = clock.seconds(request.workflow_execution_timeout)
-    run = clock.seconds(request.workflow_run_timeout)
+    execution = min(clock.seconds(request.workflow_execution_timeout), _MAX_TIMEOUT)
+    run = min(clock.seconds(request.workflow_run_timeout), _MAX_TIMEOUT)
     task = clock.seconds(request.workflow_task_timeout) or _DEFAULT_TASK_TIMEOUT
     if execution > 0:
         run = min(run or execution, execution)
         started.workflow_execution_expiration_time.CopyFrom(
-            clock.later(now, request.workflow_execution_timeout)
+            clock.later(now, clock.duration(execution))
         )
     task = min(task, _MAX_TASK_TIMEOUT, run or task)
     if execution > 0:

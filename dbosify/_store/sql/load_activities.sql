@@ -3,6 +3,7 @@
 SELECT a.*, e.workflow_type, e.workflow_id,
        EXTRACT(epoch FROM a.attempt_scheduled_at)::float8 AS attempt_scheduled_s,
        EXTRACT(epoch FROM a.started_at)::float8 AS started_s,
+       EXTRACT(epoch FROM a.completed_at)::float8 AS completed_s,
        EXTRACT(epoch FROM a.heartbeat_at)::float8 AS heartbeat_s
 FROM {schema}.dbosify_activities a
 JOIN {schema}.dbosify_executions e USING (workflow_uuid)

@@ -133,6 +133,7 @@ def _create_activities(op: Operations, schema: str) -> None:
         _required("cancel_requested", sa.Boolean, "false"),
         _required("scheduled_at", _TIME),
         _required("attempt_scheduled_at", _TIME),
+        sa.Column("completed_at", _TIME),
         sa.Column("started_at", _TIME),
         sa.Column("heartbeat_at", _TIME),
         sa.Column("heartbeat_details", BYTEA),

@@ -1,0 +1,33 @@
+-- An attempt is over, the activity is not: store it and queue the next attempt.
+-- Index: primary keys; the task's status row is locked first, as claims do.
+WITH task AS (
+  SELECT workflow_uuid FROM {schema}.workflow_status
+  WHERE workflow_uuid = %(task_id)s
+  FOR NO KEY UPDATE
+), saved AS (
+  UPDATE {schema}.dbosify_activities
+  SET attempt = %(attempt)s, state = %(state)s, eager = false,
+      cancel_requested = %(cancel_requested)s,
+      attempt_scheduled_at = to_timestamp(%(attempt_scheduled)s),
+      completed_at = to_timestamp(%(completed)s), started_at = NULL,
+      heartbeat_at = NULL, heartbeat_details = %(details)s,
+      last_failure = %(failure)s, executor_id = NULL, token = NULL,
+      deadline = to_timestamp(%(deadline)s)
+  WHERE task_id = %(task_id)s
+    AND token IS NOT DISTINCT FROM %(token)s
+    AND (SELECT count(*) FROM task) >= 0 -- after the lock
+  RETURNING task_id, activity_type, task_queue, workflow_uuid
+)
+INSERT INTO {schema}.workflow_status (
+  workflow_uuid, status, name, queue_name, recovery_attempts, parent_workflow_id,
+  serialization, delay_until_epoch_ms
+)
+SELECT task_id,
+       CASE WHEN %(delay_until)s::bigint IS NULL THEN 'ENQUEUED' ELSE 'DELAYED' END,
+       activity_type, 'activity:' || task_queue, 0, workflow_uuid, 'portable_json',
+       %(delay_until)s
+FROM saved
+ON CONFLICT (workflow_uuid) DO UPDATE
+SET status = excluded.status, owner_xid = NULL, executor_id = NULL,
+    delay_until_epoch_ms = excluded.delay_until_epoch_ms
+RETURNING workflow_uuid

@@ -1,0 +1,1 @@
+"""The public face: what user code, libraries and DBOS's own tools meet."""

@@ -1,0 +1,83 @@
+"""The workflows that the tests of the face run; the sandbox loads only this file."""
+
+from datetime import timedelta
+
+from dbosify import activity, workflow
+from dbosify.exceptions import ApplicationError
+
+
+@activity.defn
+async def greet(name: str) -> str:
+    """What greets."""
+    return f"Hello, {name}!"
+
+
+@workflow.defn
+class Greeting:
+    """Lets an activity greet."""
+
+    @workflow.run
+    async def run(self, name: str) -> str:
+        """The greeting."""
+        return await workflow.execute_activity(
+            greet, name, start_to_close_timeout=timedelta(seconds=30)
+        )
+
+
+@workflow.defn
+class Patient:
+    """Waits for the signal that tells it how to end."""
+
+    def __init__(self) -> None:
+        """Nothing was said yet."""
+        self._word: str | None = None
+
+    @workflow.run
+    async def run(self) -> str:
+        """The word it waited for."""
+        await workflow.wait_condition(lambda: self._word is not None)
+        return self._word or ""
+
+    @workflow.signal
+    def say(self, word: str) -> None:
+        """Ends the wait."""
+        self._word = word
+
+    @workflow.query
+    def waits(self) -> bool:
+        """Whether it still waits."""
+        return self._word is None
+
+
+@workflow.defn
+class Story:
+    """One of each: an activity, a timer, a signal; then a result."""
+
+    def __init__(self) -> None:
+        """Nothing was said yet."""
+        self._word: str | None = None
+
+    @workflow.run
+    async def run(self, name: str) -> dict[str, str]:
+        """What was heard on the way."""
+        greeting = await workflow.execute_activity(
+            greet, name, start_to_close_timeout=timedelta(seconds=30)
+        )
+        await workflow.sleep(0.01)
+        await workflow.wait_condition(lambda: self._word is not None)
+        return {"greeting": greeting, "word": self._word or ""}
+
+    @workflow.signal
+    def say(self, word: str) -> None:
+        """Ends the wait."""
+        self._word = word
+
+
+@workflow.defn
+class Failing:
+    """Fails at once."""
+
+    @workflow.run
+    async def run(self) -> None:
+        """Never comes to its end."""
+        raise ApplicationError("no luck today", type="NoLuck")
