@@ -16,6 +16,11 @@ def timestamp(nanoseconds: int) -> Timestamp:
     return Timestamp(seconds=nanoseconds // _NANOS, nanos=nanoseconds % _NANOS)
 
 
+def of_seconds(value: float) -> Timestamp:
+    """The `Timestamp` of a time that was kept as a float: exact to microseconds."""
+    return timestamp(round(value * 1e6) * 1000)
+
+
 def nanoseconds(value: Timestamp) -> int:
     """The inverse of `timestamp`."""
     return value.seconds * _NANOS + value.nanos

@@ -215,10 +215,10 @@ class ActivityWorker:
             start.heartbeat_details.extend(row.progress.heartbeat.payloads)
         start.scheduled_time.CopyFrom(row.scheduled.event_time)
         start.current_attempt_scheduled_time.CopyFrom(
-            clock.timestamp(round(row.progress.attempt_scheduled_at * 1e9))
+            clock.of_seconds(row.progress.attempt_scheduled_at)
         )
         started_at = row.progress.started_at or 0.0
-        start.started_time.CopyFrom(clock.timestamp(round(started_at * 1e9)))
+        start.started_time.CopyFrom(clock.of_seconds(started_at))
         start.attempt = row.progress.attempt
         start.schedule_to_close_timeout.CopyFrom(options.schedule_to_close_timeout)
         start.start_to_close_timeout.CopyFrom(options.start_to_close_timeout)

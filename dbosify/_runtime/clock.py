@@ -17,6 +17,7 @@ class DatabaseClock:
 
     def __init__(self) -> None:
         self._offset = 0
+        self._last = 0
 
     def adjust(self, database_us: int, asked_ns: int) -> None:
         """Learn the offset.
@@ -30,7 +31,10 @@ class DatabaseClock:
 
     def nanoseconds(self) -> int:
         """Nanoseconds since 1970, in whole microseconds: Postgres keeps no more."""
-        return (time.time_ns() + self._offset) // 1000 * 1000
+        # A new offset must not make time run backwards: timers would fire early.
+        now = (time.time_ns() + self._offset) // 1000 * 1000
+        self._last = max(self._last, now)
+        return self._last
 
     def seconds(self) -> float:
         """Seconds since 1970."""

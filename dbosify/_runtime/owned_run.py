@@ -384,7 +384,7 @@ class OwnedRun:
             if isinstance(effect, CancelActivity)
         ]
         if cancels and turn.close is None:
-            calls.append(activities.ask_cancel(cancels, self.token))
+            calls.append(activities.ask_cancel(cancels, self.token, self.worker.identity))
         if any(
             isinstance(e, UpsertSearchAttributes | UpsertMemo) for e in turn.effects
         ):
@@ -486,6 +486,8 @@ class OwnedRun:
                     held = self.activities.get(effect.scheduled_event_id)
                     if held is not None:
                         held.request_cancel()
+                    else:
+                        self.worker.wake_at(self.worker.clock.seconds())
 
     def _start_here(self, begun: BegunActivity) -> None:
         assert self.replica is not None
@@ -520,12 +522,16 @@ class OwnedRun:
             return
         delay = max(deadline - self.worker.clock.seconds(), 0.0)
         self._timers[timer_id] = asyncio.get_running_loop().call_later(
-            delay, self._fire, timer_id, started_event_id
+            delay, self._fire, timer_id, started_event_id, deadline
         )
 
-    def _fire(self, timer_id: str, started_event_id: int) -> None:
-        faults.reach(Point.TIMER_FIRED)
+    def _fire(self, timer_id: str, started_event_id: int, deadline: float) -> None:
         self._timers.pop(timer_id, None)
+        if self.worker.clock.seconds() < deadline:
+            # The loop's clock runs ahead of the database's.
+            self._arm(timer_id, started_event_id, deadline)
+            return
+        faults.reach(Point.TIMER_FIRED)
         fired = TimerFiredEventAttributes(
             timer_id=timer_id, started_event_id=started_event_id
         )

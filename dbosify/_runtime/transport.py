@@ -34,6 +34,7 @@ from .host import Host, host_of
 
 Response = TypeVar("Response", bound=google.protobuf.message.Message)
 
+_ANSWER_EARLY = 1.0
 _RETRIED = 3
 _RETRY_DELAY = 0.2
 
@@ -138,7 +139,10 @@ class PostgresServiceClient(_BridgeServiceClient):
             raise errors.unimplemented(f"dbosify does not answer {rpc}: {reason}")
         deadline = None
         if timeout is not None:
-            deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
+            seconds = timeout.total_seconds()
+            # As the server does, answer while the caller still listens.
+            seconds -= min(_ANSWER_EARLY, seconds / 4)
+            deadline = asyncio.get_running_loop().time() + seconds
         # The caller's request stays as it is: functions fill defaults into their copy.
         request = type(req)()
         request.CopyFrom(req)

@@ -94,6 +94,7 @@ def requeue(row: ActivityRow) -> Call:
             "cancel_requested": progress.cancel_requested,
             "attempt_scheduled": progress.attempt_scheduled_at,
             "completed": progress.completed_at,
+            "heartbeat": progress.heartbeat_at,
             "details": _bytes(progress.heartbeat),
             "failure": _bytes(progress.last_failure),
             "deadline": row.deadline,
@@ -148,9 +149,12 @@ def beat(row: ActivityRow) -> Call:
     )
 
 
-def ask_cancel(task_ids: Sequence[str], run_token: str) -> Call:
-    """Note that the workflow wants activities to end."""
-    return Call("ask_cancel", {"task_ids": list(task_ids), "token": run_token})
+def ask_cancel(task_ids: Sequence[str], run_token: str, identity: str) -> Call:
+    """Note that the workflow, on the worker `identity`, wants activities to end."""
+    return Call(
+        "ask_cancel",
+        {"task_ids": list(task_ids), "token": run_token, "identity": identity},
+    )
 
 
 async def due(database: Database, connection: Connection) -> list[ActivityRow]:

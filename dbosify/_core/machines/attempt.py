@@ -168,7 +168,7 @@ class AttemptMachine(Machine):
             metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"'
         )
         self.progress.started_at = None
-        self._close(now, self._canceled_event(details, ""))
+        self._close(now, self._canceled_event(details, self.progress.identity))
 
     def _on_cancel_running(self, now: float) -> None:
         self.progress.cancel_requested = True
@@ -256,7 +256,6 @@ class AttemptMachine(Machine):
         progress.attempt += 1
         progress.attempt_scheduled_at = now + delay
         progress.started_at = None
-        progress.heartbeat_at = None
         progress.completed_at = now
         progress.last_failure = Failure()
         progress.last_failure.CopyFrom(failure)
@@ -318,7 +317,7 @@ class AttemptMachine(Machine):
     def _close(self, now: float, event: HistoryEvent) -> None:
         """The last attempt is over: history hears of its start and of its end."""
         self.state = State.OVER
-        at = clock.timestamp(int(now * 1e9))
+        at = clock.of_seconds(now)
         event.event_time.CopyFrom(at)
         progress = self.progress
         if progress.started_at is None:
@@ -326,7 +325,7 @@ class AttemptMachine(Machine):
             return
         started = HistoryEvent(
             event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
-            event_time=clock.timestamp(int(progress.started_at * 1e9)),
+            event_time=clock.of_seconds(progress.started_at),
             activity_task_started_event_attributes=ActivityTaskStartedEventAttributes(
                 scheduled_event_id=self.event_id,
                 identity=progress.identity,

@@ -18,7 +18,6 @@ from dbosify._model.protos import (
     EventType,
     HistoryEvent,
     Memo,
-    Timestamp,
     WorkflowExecutionStartedEventAttributes,
 )
 from dbosify._service import errors, validate
@@ -194,27 +193,23 @@ def _pending_activity(row: ActivityRow) -> PendingActivityInfo:
 def _times(info: PendingActivityInfo, row: ActivityRow) -> None:
     progress = row.progress
     options = row.scheduled.activity_task_scheduled_event_attributes
-    info.scheduled_time.CopyFrom(_timestamp(progress.attempt_scheduled_at))
+    info.scheduled_time.CopyFrom(clock.of_seconds(progress.attempt_scheduled_at))
     if progress.started_at is not None:
-        info.last_started_time.CopyFrom(_timestamp(progress.started_at))
+        info.last_started_time.CopyFrom(clock.of_seconds(progress.started_at))
     if progress.heartbeat_at is not None:
-        info.last_heartbeat_time.CopyFrom(_timestamp(progress.heartbeat_at))
+        info.last_heartbeat_time.CopyFrom(clock.of_seconds(progress.heartbeat_at))
     if clock.seconds(options.schedule_to_close_timeout) > 0:
         info.expiration_time.CopyFrom(
             clock.later(row.scheduled.event_time, options.schedule_to_close_timeout)
         )
     if row.state is AttemptState.BACKOFF and progress.completed_at is not None:
-        info.last_attempt_complete_time.CopyFrom(_timestamp(progress.completed_at))
+        info.last_attempt_complete_time.CopyFrom(clock.of_seconds(progress.completed_at))
         info.current_retry_interval.CopyFrom(
             clock.duration(
                 round(progress.attempt_scheduled_at - progress.completed_at, 6)
             )
         )
         info.next_attempt_schedule_time.CopyFrom(
-            _timestamp(progress.attempt_scheduled_at)
+            clock.of_seconds(progress.attempt_scheduled_at)
         )
-
-
-def _timestamp(seconds: float) -> Timestamp:
-    return clock.timestamp(round(seconds * 1e9))
 

@@ -74,12 +74,12 @@ async def start_workflow_execution(
     request_id = request.request_id or str(uuid.uuid4())
     if request.request_eager_execution:
         await context.around.settled(request.task_queue.name)
+    first = _row(context, request, request_id)
     while True:
-        row = _row(context, request, request_id)
         owner = None
-        if row.backoff == 0:
+        if first.backoff == 0:
             owner = context.around.reserve(request.task_queue.name)
-            row = replace(row, owner=owner)
+        row = replace(first, owner=owner)
         reusable = _REUSABLE[request.workflow_id_reuse_policy]
         started, latest = await runs.start(context.database, row, reusable)
         if started:
@@ -378,7 +378,9 @@ def _check_task_queue(request: StartWorkflowExecutionRequest) -> None:
     name = request.task_queue.name
     if not name:
         raise errors.invalid("missing task queue name")
-    validate.length(name, "taskQueue")
+    if len(name.encode()) > validate.MAX_ID_LENGTH:
+        raise errors.invalid("taskQueue length exceeds limit")
+    validate.clean(name)
     if name.startswith("/_sys/"):
         raise errors.invalid(
             "task queue name cannot start with reserved prefix /_sys/"

@@ -10,7 +10,7 @@ WITH task AS (
       cancel_requested = %(cancel_requested)s,
       attempt_scheduled_at = to_timestamp(%(attempt_scheduled)s),
       completed_at = to_timestamp(%(completed)s), started_at = NULL,
-      heartbeat_at = NULL, heartbeat_details = %(details)s,
+      heartbeat_at = to_timestamp(%(heartbeat)s), heartbeat_details = %(details)s,
       last_failure = %(failure)s, executor_id = NULL, token = NULL,
       deadline = to_timestamp(%(deadline)s)
   WHERE task_id = %(task_id)s

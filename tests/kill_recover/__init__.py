@@ -1,0 +1,14 @@
+"""What outlives a worker process that dies, stops, or is told to go.
+
+Worker processes are killed with SIGKILL at every point that the runtime names, in every
+scenario that reaches it, and another process that ran all along must finish the runs.
+What happened is counted in Postgres, in a table that the activities write to with
+connections of their own.
+
+- :mod:`~tests.kill_recover.scenarios` is the code that the workers run;
+- :mod:`~tests.kill_recover.cases` says which scenario is killed where;
+- :mod:`~tests.kill_recover.program` and :mod:`~tests.kill_recover.starter` are the
+  processes, :mod:`~tests.kill_recover.processes` holds their reins;
+- :mod:`~tests.kill_recover.arena` brings a victim and a rescuer together;
+- :mod:`~tests.kill_recover.evidence` says what must be true of the runs afterwards.
+"""

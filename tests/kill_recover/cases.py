@@ -1,0 +1,213 @@
+"""Which scenario is killed where, and why not elsewhere.
+
+For each scenario every member of :class:`~dbosify._runtime.faults.Point` is either hit,
+at the first, second, … time that the process passes it, or is out of the scenario's way
+for a reason that stands here. A test counts the points that an undisturbed run passes
+and holds both tables against them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dbosify._runtime.faults import Point
+from tests.kill_recover.scenarios import (
+    SIGNALS,
+    TOP,
+    Chain,
+    Fragile,
+    Heartbeats,
+    LongTimer,
+    Parallel,
+    Sequential,
+    Signals,
+    Timers,
+)
+
+ADOPTED = "the victim starts the run itself, so it neither claims nor reads it"
+NO_TIMER = "the workflow has no timer"
+NO_HEARTBEAT = "the activities do not heartbeat"
+NO_ACTIVITY = "the victim runs no activities"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What the victim does when it is killed.
+
+    Attributes:
+        name: For the test's id.
+        workflow: What it runs.
+        result: What must come of it; a sequence if there is more than one way.
+        hits: At which passages of a point it is killed.
+        never: Why the other points are out of its way.
+        options: Of the victim's worker.
+        queued: The run reaches the victim through the queue, and so do activities. So
+            that no other worker takes them, the rescuer stands still (by SIGSTOP) from
+            before the start of the run to the victim's death. Otherwise the victim
+            starts the run itself, which makes it the run's owner at once, while the
+            rescuer polls all along.
+        args: Of the workflow.
+        signals: Sent one by one, as soon as the workflow waits for the next.
+        attempts: The most that an activity may have been tried.
+    """
+
+    name: str
+    workflow: type
+    result: Sequence[Any]
+    hits: Mapping[Point, Sequence[int]]
+    never: Mapping[Point, str]
+    options: Mapping[str, int | bool] = field(default_factory=dict)
+    queued: bool = False
+    args: Sequence[Any] = ()
+    signals: Sequence[str] = ()
+    attempts: int = 2
+
+
+def _turns(count: int, *, closes: int = 1) -> dict[Point, Sequence[int]]:
+    """The points that each turn passes."""
+    every = range(1, count + 1)
+    return {
+        Point.BEFORE_TURN: every,
+        Point.BEFORE_COMMIT: every,
+        Point.AFTER_COMMIT: every,
+        Point.AFTER_CLOSE: range(1, closes + 1),
+    }
+
+
+def _activities(count: int) -> dict[Point, Sequence[int]]:
+    """The points that each activity passes."""
+    every = range(1, count + 1)
+    return {Point.AFTER_ACTIVITY_START: every, Point.BEFORE_ACTIVITY_END: every}
+
+
+_ADOPTED = {Point.AFTER_CLAIM: ADOPTED, Point.AFTER_LOAD: ADOPTED}
+_NO_TIMER = {Point.TIMER_FIRED: NO_TIMER}
+_NO_HEARTBEAT = {Point.AFTER_HEARTBEAT: NO_HEARTBEAT}
+_NO_ACTIVITY = {
+    Point.AFTER_ACTIVITY_START: NO_ACTIVITY,
+    Point.BEFORE_ACTIVITY_END: NO_ACTIVITY,
+    Point.AFTER_HEARTBEAT: NO_ACTIVITY,
+}
+
+SCENARIOS = (
+    Scenario(
+        "sequential activities",
+        Sequential,
+        [["first", "second", "third"]],
+        hits=_turns(4) | _activities(3),
+        never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
+    ),
+    Scenario(
+        "parallel activities",
+        Parallel,
+        [["before", "a", "b", "c", "after"]],
+        # Outcomes that come together share a turn: four turns are the fewest.
+        hits=_turns(4) | _activities(5),
+        never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
+    ),
+    Scenario(
+        "queued activities",
+        Sequential,
+        [["first", "second", "third"]],
+        hits=_turns(4)
+        | _activities(3)
+        | {Point.AFTER_CLAIM: [1], Point.AFTER_LOAD: [1]},
+        never=_NO_TIMER | _NO_HEARTBEAT,
+        options={"disable_eager_activity_execution": True},
+        queued=True,
+    ),
+    Scenario(
+        "activities elsewhere",
+        Sequential,
+        [["first", "second", "third"]],
+        hits=_turns(4),
+        never=_ADOPTED | _NO_TIMER | _NO_ACTIVITY,
+        options={"activities": False},
+        attempts=1,
+    ),
+    Scenario(
+        "parked between turns",
+        Timers,
+        [["before", "after"]],
+        hits=_turns(4)
+        | _activities(2)
+        | {
+            Point.AFTER_CLAIM: [1, 2, 3, 4],
+            Point.AFTER_LOAD: [1, 2, 3, 4],
+            Point.TIMER_FIRED: [1, 2],
+        },
+        never=_NO_HEARTBEAT,
+        options={"max_cached_workflows": 0},
+        queued=True,
+    ),
+    Scenario(
+        "timers",
+        Timers,
+        [["before", "after"]],
+        hits=_turns(4) | _activities(2) | {Point.TIMER_FIRED: [1, 2]},
+        never=_ADOPTED | _NO_HEARTBEAT,
+    ),
+    Scenario(
+        "long timer",
+        LongTimer,
+        [["after"]],
+        hits={Point.AFTER_COMMIT: [1]},
+        never=_ADOPTED | _NO_HEARTBEAT,
+    ),
+    Scenario(
+        "signals",
+        Signals,
+        [["before", *SIGNALS, "after"]],
+        hits=_turns(5) | _activities(2),
+        never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
+        signals=SIGNALS,
+    ),
+    Scenario(
+        "continue-as-new",
+        Chain,
+        [["link 0", "link 1", "link 2"]],
+        hits=_turns(6, closes=3) | _activities(3),
+        never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
+        args=[[]],
+    ),
+    Scenario(
+        "at most once",
+        Fragile,
+        [["first", "second"], ["first lost", "second"], ["first", "second lost"]],
+        hits=_turns(3) | _activities(2),
+        never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
+        attempts=1,
+    ),
+    Scenario(
+        "at most once from the queue",
+        Fragile,
+        [["first", "second"], ["first lost", "second"], ["first", "second lost"]],
+        hits=_activities(2),
+        never=_NO_TIMER | _NO_HEARTBEAT,
+        options={"disable_eager_activity_execution": True},
+        queued=True,
+        attempts=1,
+    ),
+    Scenario(
+        "heartbeats",
+        Heartbeats,
+        [[start, TOP] for start in range(TOP + 1)],
+        hits=_activities(1) | {Point.AFTER_HEARTBEAT: [1, 2, 3]},
+        never=_ADOPTED | _NO_TIMER,
+    ),
+    Scenario(
+        "heartbeats from the queue",
+        Heartbeats,
+        [[start, TOP] for start in range(TOP + 1)],
+        hits={Point.AFTER_HEARTBEAT: [1, 2, 3]},
+        never=_NO_TIMER,
+        options={"disable_eager_activity_execution": True},
+        queued=True,
+    ),
+)
+
+CASES = tuple(
+    (scenario, point) for scenario in SCENARIOS for point in Point if point in scenario.hits
+)

@@ -1,0 +1,232 @@
+"""The workflows that lose their worker, and the activities whose effects are counted.
+
+They run outside of the sandbox: what it costs to load would be paid by each of the many
+processes, and it has no part in what is tested here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import timedelta
+
+from dbosify import activity, workflow
+from dbosify.common import RetryPolicy
+from dbosify.exceptions import ActivityError
+from tests.kill_recover import effects
+from tests.kill_recover.effects import Effect
+
+PATIENT = timedelta(minutes=5)
+"""So long that no timeout but the worker's lease can be what saves a run."""
+
+TOP = 4
+"""Where :meth:`Activities.climb` ends."""
+
+STEP_TAKES = 0.1
+"""Seconds of work between two heartbeats of it."""
+
+
+class Activities:
+    """Activities that leave a trace.
+
+    Args:
+        url: Of the database with the table of effects.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Remember where to write."""
+        self._url = url
+
+    @activity.defn
+    async def act(self, name: str) -> str:
+        """Have an effect and return its name."""
+        await self._leave_trace(name)
+        return name
+
+    @activity.defn
+    async def climb(self) -> list[int]:
+        """Step by step to the top; an attempt goes on where the last one was heard of.
+
+        Returns:
+            The step that the attempt started from, and the top.
+        """
+        details = activity.info().heartbeat_details
+        start = int(details[0]) if details else 0
+        for step in range(start + 1, TOP + 1):
+            await self._leave_trace(f"from {start} to {step}")
+            activity.heartbeat(step)
+            await asyncio.sleep(STEP_TAKES)
+        return [start, TOP]
+
+    @activity.defn
+    async def linger(self) -> str:
+        """Return at the second attempt; the first one only ends with its worker."""
+        attempt = activity.info().attempt
+        await self._leave_trace("lingers")
+        if attempt == 1:
+            await asyncio.Event().wait()
+        return f"attempt {attempt}"
+
+    async def _leave_trace(self, detail: str) -> None:
+        info = activity.info()
+        assert info.workflow_id is not None
+        assert info.workflow_run_id is not None
+        effect = Effect(
+            workflow_id=info.workflow_id,
+            run_id=info.workflow_run_id,
+            activity_id=info.activity_id,
+            attempt=info.attempt,
+            detail=detail,
+            pid=os.getpid(),
+        )
+        await effects.write(self._url, effect)
+
+
+async def _act(name: str) -> str:
+    return await workflow.execute_activity_method(
+        Activities.act, name, start_to_close_timeout=PATIENT
+    )
+
+
+@workflow.defn(sandboxed=False)
+class Sequential:
+    """One activity after the other."""
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Do three things."""
+        return [await _act(name) for name in ("first", "second", "third")]
+
+
+@workflow.defn(sandboxed=False)
+class Parallel:
+    """Activities side by side, between two that are alone."""
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Do five things, three of them at once."""
+        before = await _act("before")
+        beside = await asyncio.gather(*(_act(name) for name in ("a", "b", "c")))
+        return [before, *beside, await _act("after")]
+
+
+@workflow.defn(sandboxed=False)
+class Timers:
+    """Activities around two timers that run at the same time."""
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Do a thing, wait, do another."""
+        before = await _act("before")
+        await asyncio.gather(workflow.sleep(0.2), workflow.sleep(0.4))
+        return [before, await _act("after")]
+
+
+@workflow.defn(sandboxed=False)
+class LongTimer:
+    """A timer that is still running when the lease of a dead worker has run out."""
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Wait, then do a thing."""
+        await workflow.sleep(4)
+        return [await _act("after")]
+
+
+@workflow.defn(sandboxed=False)
+class Signals:
+    """Waits for two signals between two activities."""
+
+    def __init__(self) -> None:
+        """Nothing is said yet."""
+        self._said: list[str] = []
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Do a thing, listen, do another."""
+        before = await _act("before")
+        await workflow.wait_condition(lambda: len(self._said) >= len(SIGNALS))
+        return [before, *self._said, await _act("after")]
+
+    @workflow.signal
+    def say(self, word: str) -> None:
+        """Hear a word."""
+        self._said.append(word)
+
+
+SIGNALS = ("one", "two")
+"""What :class:`Signals` waits for."""
+
+
+@workflow.defn(sandboxed=False)
+class Chain:
+    """Continues as new twice, with an activity in each run."""
+
+    @workflow.run
+    async def run(self, done: list[str]) -> list[str]:
+        """Do one of three things."""
+        done = [*done, await _act(f"link {len(done)}")]
+        if len(done) < 3:
+            workflow.continue_as_new(done)
+        return done
+
+
+@workflow.defn(sandboxed=False)
+class Fragile:
+    """Activities that must not run twice, even if that means that they never do."""
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Try two things, each once."""
+        return [await self._once("first"), await self._once("second")]
+
+    async def _once(self, name: str) -> str:
+        try:
+            return await workflow.execute_activity_method(
+                Activities.act,
+                name,
+                start_to_close_timeout=PATIENT,
+                retry_policy=RetryPolicy(maximum_attempts=1),
+            )
+        except ActivityError:
+            return f"{name} lost"
+
+
+@workflow.defn(sandboxed=False)
+class Heartbeats:
+    """One long activity that says how far it is."""
+
+    @workflow.run
+    async def run(self) -> list[int]:
+        """Climb."""
+        return await workflow.execute_activity_method(
+            Activities.climb,
+            start_to_close_timeout=PATIENT,
+            heartbeat_timeout=PATIENT,
+        )
+
+
+@workflow.defn(sandboxed=False)
+class Lingers:
+    """An activity that has to be taken from its worker."""
+
+    @workflow.run
+    async def run(self) -> str:
+        """Linger."""
+        return await workflow.execute_activity_method(
+            Activities.linger, start_to_close_timeout=PATIENT
+        )
+
+
+WORKFLOWS = (
+    Sequential,
+    Parallel,
+    Timers,
+    LongTimer,
+    Signals,
+    Chain,
+    Fragile,
+    Heartbeats,
+    Lingers,
+)
+"""What every worker serves."""
