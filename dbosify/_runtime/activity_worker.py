@@ -81,6 +81,8 @@ class ActivityWorker:
         self._tasks: asyncio.Queue[ActivityTask] = asyncio.Queue()
         self._running: dict[bytes, _Running] = {}
         self._wake = asyncio.Event()
+        self._starved = False
+        """Whether the queue may hold more than there were slots for."""
         self._stopping = False
         self._drained = asyncio.Event()
         self._claiming: asyncio.Task[None] | None = None
@@ -143,7 +145,8 @@ class ActivityWorker:
     def give_back(self) -> None:
         """Free a slot."""
         self._free += 1
-        self._wake.set()
+        if self._starved:
+            self._wake.set()
 
     def hint(self) -> None:
         """Something was queued."""
@@ -167,7 +170,8 @@ class ActivityWorker:
     async def _claim_loop(self) -> None:
         while not self._stopping:
             try:
-                if self._free > 0 and await self._claim():
+                self._starved = self._free <= 0
+                if not self._starved and await self._claim():
                     continue
             except LOST_CONNECTION as error:
                 logger.warning("activities not claimed: %s", error)

@@ -220,6 +220,10 @@ class BridgeWorker:
         if self._workflows is not None:
             self._workflows.lease_lost()
 
+    def owns(self, workflow_uuid: str) -> bool:
+        """See `LocalWorker.owns`."""
+        return self._workflows is not None and self._workflows.owns(workflow_uuid)
+
     async def query(
         self, workflow_uuid: str, request: bytes, min_inbox: int
     ) -> QueryResult | None:

@@ -56,6 +56,9 @@ class LocalWorker(Protocol):
     def on_lease_lost(self) -> None:
         """Forget every run; called on the worker's loop."""
 
+    def owns(self, workflow_uuid: str) -> bool:
+        """Whether the run is this worker's, and so is open."""
+
     async def query(
         self, workflow_uuid: str, request: bytes, min_inbox: int
     ) -> QueryResult | None:
@@ -122,6 +125,13 @@ class Host:
                 del self._writers[ended]
             writer = self._writers[loop] = TurnWriter(self.database)
         return writer
+
+    async def close(self) -> None:
+        """Close the running loop's connections."""
+        writer = self._writers.get(asyncio.get_running_loop())
+        if writer is not None:
+            await writer.close()
+        await self.database.close()
 
     # Workers.
 
@@ -217,6 +227,11 @@ class Host:
         """See `Surroundings.closed`."""
         self.hints.here("closed", workflow_uuid, event)
         self.hints.elsewhere("closed", workflow_uuid)
+
+    def owns(self, workflow_uuid: str) -> bool:
+        """See `Surroundings.owns`."""
+        with self._lock:
+            return any(worker.owns(workflow_uuid) for worker in self._workers)
 
     def watch(self, workflow_uuid: str) -> AbstractContextManager[Watch]:
         """See `Surroundings.watch`."""

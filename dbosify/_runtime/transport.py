@@ -106,7 +106,7 @@ class PostgresServiceClient(_BridgeServiceClient):
     async def close(self) -> None:
         """Close the running loop's connections."""
         for host in self._hosts.values():
-            await host.database.close()
+            await host.close()
 
     @property
     def worker_service_client(self) -> _BridgeServiceClient:

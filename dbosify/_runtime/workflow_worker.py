@@ -94,6 +94,8 @@ class WorkflowWorker:
         self._reserved = 0
         self._wake = asyncio.Event()
         self._look_at_queries = False
+        self._starved = False
+        """Whether the queue may hold more than there were slots for."""
         self._stopping = False
         self._claiming: asyncio.Task[None] | None = None
         self._stopped: asyncio.Task[None] | None = None
@@ -193,7 +195,8 @@ class WorkflowWorker:
         """A run is closed, given up or lost."""
         if self._runs.get(run.uuid) is run:
             del self._runs[run.uuid]
-        self._wake.set()
+        if self._starved:
+            self._wake.set()
 
     async def in_slot(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do a workflow task's work on a slot."""
@@ -292,12 +295,14 @@ class WorkflowWorker:
 
     async def _claim(self) -> bool:
         """Take queued runs; whether there may be more."""
-        if self._slots.locked():
+        self._starved = self._slots.locked()
+        if self._starved:
             return False
         claims = await runs.claim(
             self.database, self.task_queue, self.host.new_owner(), _CLAIM_AT_ONCE
         )
-        faults.reach(Point.AFTER_CLAIM)
+        if claims:
+            faults.reach(Point.AFTER_CLAIM)
         for claim in claims:
             self._own(OwnedRun(self, claim))
         return len(claims) == _CLAIM_AT_ONCE
@@ -313,6 +318,10 @@ class WorkflowWorker:
                 run.look()
 
     # Queries.
+
+    def owns(self, workflow_uuid: str) -> bool:
+        """Whether the run is this worker's, and so is open."""
+        return workflow_uuid in self._runs
 
     async def query(
         self, workflow_uuid: str, request: bytes, min_inbox: int

@@ -39,6 +39,9 @@ class Surroundings(Protocol):
     def closed(self, workflow_uuid: str, event: HistoryEvent | None) -> None:
         """Tell whoever waits for the run that it is closed."""
 
+    def owns(self, workflow_uuid: str) -> bool:
+        """Whether a worker of this process owns the run, which then is open."""
+
     def watch(self, workflow_uuid: str) -> AbstractContextManager[Watch]:
         """Be told of a run's close."""
 

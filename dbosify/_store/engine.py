@@ -27,6 +27,9 @@ Rows: TypeAlias = list[DictRow]
 LOST_CONNECTION = (psycopg.OperationalError, PoolClosed, PoolTimeout)
 """What a failing database looks like; the statement may be tried again."""
 
+_PREPARE_AFTER = 2
+"""Uses of a statement on a connection before it is prepared there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -69,14 +72,13 @@ class Database:
         cursor = await connection.execute(statements.bound(name, self.schema), params)
         return await cursor.fetchall() if cursor.description else []
 
-    async def together(self, calls: Sequence[Call]) -> list[Rows]:
+    async def together(
+        self, calls: Sequence[Call], connection: Connection
+    ) -> list[Rows]:
         """Run statements in one transaction and one round trip."""
-        pool = await self.pool()
-        async with (
-            pool.connection() as connection,
-            connection.pipeline() as pipeline,
-            connection.transaction(),
-        ):
+        if len(calls) == 1:
+            return [await self.run(connection, calls[0].name, calls[0].params)]
+        async with connection.pipeline() as pipeline, connection.transaction():
             cursors = [
                 await connection.execute(
                     statements.bound(call.name, self.schema), call.params
@@ -97,10 +99,15 @@ class Database:
             yield connection
 
     async def connect(self) -> Connection:
-        """A connection outside the pool, for listening."""
-        return await psycopg.AsyncConnection.connect(
-            self.url.conninfo, autocommit=True, row_factory=dict_row
+        """A connection outside the pool."""
+        connection = await psycopg.AsyncConnection.connect(
+            self.url.conninfo,
+            autocommit=True,
+            row_factory=dict_row,
+            prepare_threshold=_PREPARE_AFTER if self.prepare else None,
         )
+        await _configure(connection)
+        return connection
 
     async def pool(self) -> AsyncConnectionPool[Connection]:
         """The pool of the running event loop."""
@@ -124,7 +131,7 @@ class Database:
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
-                "prepare_threshold": 2 if self.prepare else None,
+                "prepare_threshold": _PREPARE_AFTER if self.prepare else None,
             },
             min_size=1,
             max_size=self.pool_size,

@@ -41,7 +41,8 @@ class Scenario:
         workflow: What it runs.
         result: What must come of it; a sequence if there is more than one way.
         hits: At which passages of a point it is killed.
-        never: Why the other points are out of its way.
+        never: Why other points are out of its way.
+        elsewhere: Where points are hit that it passes as well; empty if there are none.
         options: Of the victim's worker.
         queued: The run reaches the victim through the queue, and so do activities. So
             that no other worker takes them, the rescuer stands still (by SIGSTOP) from
@@ -63,6 +64,7 @@ class Scenario:
     args: Sequence[Any] = ()
     signals: Sequence[str] = ()
     attempts: int = 2
+    elsewhere: str = ""
 
 
 def _turns(count: int, *, closes: int = 1) -> dict[Point, Sequence[int]]:
@@ -155,6 +157,7 @@ SCENARIOS = (
         [["after"]],
         hits={Point.AFTER_COMMIT: [1]},
         never=_ADOPTED | _NO_HEARTBEAT,
+        elsewhere="timers",
     ),
     Scenario(
         "signals",
@@ -189,12 +192,13 @@ SCENARIOS = (
         options={"disable_eager_activity_execution": True},
         queued=True,
         attempts=1,
+        elsewhere="queued activities",
     ),
     Scenario(
         "heartbeats",
         Heartbeats,
         [[start, TOP] for start in range(TOP + 1)],
-        hits=_activities(1) | {Point.AFTER_HEARTBEAT: [1, 2, 3]},
+        hits=_turns(2) | _activities(1) | {Point.AFTER_HEARTBEAT: [1, 2, 3]},
         never=_ADOPTED | _NO_TIMER,
     ),
     Scenario(
@@ -205,9 +209,9 @@ SCENARIOS = (
         never=_NO_TIMER,
         options={"disable_eager_activity_execution": True},
         queued=True,
+        elsewhere="queued activities",
     ),
 )
 
-CASES = tuple(
-    (scenario, point) for scenario in SCENARIOS for point in Point if point in scenario.hits
-)
+CASES = tuple((scenario, point) for scenario in SCENARIOS for point in scenario.hits)
+"""All that is killed; the hits of a case are killed side by side."""

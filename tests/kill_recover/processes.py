@@ -27,7 +27,7 @@ OWN_SETTINGS = ("DBOSIFY_FAULT", "DBOSIFY_LEASE_SECONDS")
 """What only a test sets, whatever stands in the environment of the session."""
 
 
-class Gone(Exception):
+class GoneError(Exception):
     """The process ended before it answered."""
 
 
@@ -86,7 +86,7 @@ class Reins:
         """Give an order and wait until it is carried out.
 
         Raises:
-            Gone: The process ended first.
+            GoneError: The process ended first.
         """
         async with self._turn:
             try:
@@ -94,14 +94,14 @@ class Reins:
                 self._process.stdin.write(json.dumps(order).encode() + b"\n")
                 await self._process.stdin.drain()
             except ConnectionError:
-                raise Gone from None
+                raise GoneError from None
             return await self._answer()
 
     async def _answer(self) -> Any:
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), STARTUP_PATIENCE)
         if not line:
-            raise Gone
+            raise GoneError
         return json.loads(line)
 
     def send(self, number: signal.Signals) -> None:

@@ -5,17 +5,14 @@ it is the same each time. The modules ``test_activities*`` and ``test_retries_ti
 make their calls here.
 """
 
-import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
 
 import pytest
 
-from dbosify import activity
 from dbosify.client import WorkflowFailureError, WorkflowHandle
 from dbosify.exceptions import ActivityError
 from dbosify.worker import SharedStateManager, Worker
@@ -81,20 +78,3 @@ def process_pool() -> Iterator[dict[str, Any]]:
             ),
             "max_concurrent_activities": 1,
         }
-
-
-@dataclass
-class Desk:
-    """Where an activity leaves its info before it hands itself over."""
-
-    left: asyncio.Queue[activity.Info] = field(default_factory=asyncio.Queue)
-
-    @activity.defn
-    async def hand_over(self) -> str:
-        """Leave the rest to whoever finds the info on the desk."""
-        self.left.put_nowait(activity.info())
-        activity.raise_complete_async()
-
-    async def next_info(self) -> activity.Info:
-        """Wait until the next attempt is handed over; give its info."""
-        return await asyncio.wait_for(self.left.get(), 10)

@@ -5,7 +5,7 @@ that the kitchen sink sets itself. An option that isn't given is not sent.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -48,7 +48,7 @@ class Order:
     schedule_to_start: float | None = None
     start_to_close: float | None = None
     heartbeat: float | None = None
-    retries: Retries | None = field(default=None)
+    retries: Retries | None = None
 
 
 @workflow.defn

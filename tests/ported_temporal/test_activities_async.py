@@ -6,7 +6,8 @@ from dbosify import activity
 from dbosify.client import AsyncActivityHandle, Client
 from dbosify.exceptions import ApplicationError
 from dbosify.worker import Worker
-from tests.ported_temporal.activity_calls import Desk, failed_call, start_call
+from tests.ported_temporal.activity_calls import failed_call, start_call
+from tests.ported_temporal.desk import Desk
 from tests.ported_temporal.scaffold import new_worker
 
 pytestmark = pytest.mark.needs("async completion")

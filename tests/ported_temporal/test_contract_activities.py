@@ -180,6 +180,50 @@ async def test_a_completed_activity_leaves_its_start_and_its_result(
     assert completed.identity == started.identity
 
 
+async def test_each_attempt_is_told_what_it_has_to_keep_to(client: Client) -> None:
+    infos: list[activity.Info] = []
+
+    @activity.defn
+    async def fail_once() -> None:
+        infos.append(activity.info())
+        activity.heartbeat("half")
+        if activity.info().attempt == 1:
+            raise RuntimeError("oh no")
+
+    async with new_worker(
+        client, OneActivityWorkflow, activities=[fail_once]
+    ) as worker:
+        handle = await start_order(
+            client,
+            worker,
+            Order(
+                "fail_once",
+                schedule_to_close=60,
+                heartbeat=90,
+                retries=Retries(initial=0.1, never=["A"]),
+            ),
+        )
+        await handle.result()
+    first, second = infos
+    for attempt, info in enumerate(infos, 1):
+        assert info.attempt == attempt
+        assert info.activity_id == "1"
+        assert info.schedule_to_close_timeout == timedelta(seconds=60)
+        assert info.start_to_close_timeout == timedelta(seconds=60)
+        assert info.heartbeat_timeout == timedelta(seconds=60)
+        policy = info.retry_policy
+        assert policy is not None
+        assert policy.maximum_interval == timedelta(seconds=10)
+        assert list(policy.non_retryable_error_types or ()) == ["A"]
+    assert first.task_token != second.task_token
+    assert (first.heartbeat_details, second.heartbeat_details) == ([], ["half"])
+    assert first.scheduled_time == second.scheduled_time
+    assert first.current_attempt_scheduled_time == first.scheduled_time
+    waited = second.current_attempt_scheduled_time - first.started_time
+    assert waited >= timedelta(seconds=0.1)
+    assert second.started_time >= second.current_attempt_scheduled_time
+
+
 async def test_an_activity_that_nobody_took_is_pending(client: Client) -> None:
     queue = random_id(NOBODY)
     async with new_worker(client, OneActivityWorkflow) as worker:

@@ -22,13 +22,10 @@ from dbosify.api.failure.v1 import (
     TerminatedFailureInfo,
 )
 from dbosify.api.workflowservice import v1
-from dbosify.client import Client, WorkflowHandle
+from dbosify.client import Client
 from dbosify.service import RPCStatusCode
-from dbosify.worker import Worker
-from tests.ported_temporal.activity_calls import Desk
 from tests.ported_temporal.activity_history import (
     pending,
-    start_order,
     story_after_end,
 )
 from tests.ported_temporal.contract import (
@@ -43,13 +40,14 @@ from tests.ported_temporal.contract import (
     unknown_run,
     unknown_workflow,
 )
+from tests.ported_temporal.desk import Desk, handed_over, worker_with
 from tests.ported_temporal.kitchen_sink import (
     Action,
     ExecuteActivity,
     KitchenSinkWorkflow,
     Script,
 )
-from tests.ported_temporal.one_activity import OneActivityWorkflow, Order, Retries
+from tests.ported_temporal.one_activity import OneActivityWorkflow, Retries
 from tests.ported_temporal.scaffold import new_worker, random_id
 
 pytestmark = pytest.mark.needs("async completion")
@@ -132,21 +130,6 @@ def not_pending(activity_id: str) -> Refusal:
         "check workflow execution history for more details",
         NotFoundFailure(),
     )
-
-
-async def handed_over(
-    client: Client, worker: Worker, desk: Desk, **options: Any
-) -> tuple[WorkflowHandle[Any, Any], Info]:
-    """Start an activity that hands itself over; wait until it has."""
-    order = Order("hand_over", **{"start_to_close": 30, **options})
-    handle = await start_order(client, worker, order)
-    info = await desk.next_info()
-    return handle, info
-
-
-def worker_with(client: Client, desk: Desk) -> Worker:
-    """A worker whose activities are handed over at this desk."""
-    return new_worker(client, OneActivityWorkflow, activities=[desk.hand_over])
 
 
 @each_by_token

@@ -9,34 +9,23 @@ from typing import Any
 
 import pytest
 
+from dbosify.activity import Info
 from dbosify.api.enums.v1 import RetryState
 from dbosify.api.failure.v1 import ApplicationFailureInfo, Failure, ServerFailureInfo
 from dbosify.api.workflowservice import v1
 from dbosify.client import Client, WorkflowHandle
-from dbosify.worker import Worker
-from tests.ported_temporal.activity_calls import Desk
-from tests.ported_temporal.activity_history import start_order, story_after_end
+from tests.ported_temporal.activity_history import story_after_end
 from tests.ported_temporal.contract import IDENTITY, MAX_BLOB_SIZE, payloads
-from tests.ported_temporal.one_activity import OneActivityWorkflow, Order
-from tests.ported_temporal.scaffold import new_worker
+from tests.ported_temporal.desk import Desk, handed_over, worker_with
 
 pytestmark = pytest.mark.needs("async completion")
 
 TOO_MUCH = "x" * (MAX_BLOB_SIZE + 1)
 
 
-def worker_with(client: Client, desk: Desk) -> Worker:
-    """A worker whose activities are handed over at this desk."""
-    return new_worker(client, OneActivityWorkflow, activities=[desk.hand_over])
-
-
-async def handed_over(
-    client: Client, worker: Worker, desk: Desk
-) -> tuple[WorkflowHandle[Any, Any], dict[str, Any]]:
-    """Start an activity that hands itself over; give what its requests have to name."""
-    handle = await start_order(client, worker, Order("hand_over", start_to_close=30))
-    info = await desk.next_info()
-    return handle, {"task_token": info.task_token, "identity": IDENTITY}
+def naming(info: Info) -> dict[str, Any]:
+    """What a request says of the attempt it is about, and of who sends it."""
+    return {"task_token": info.task_token, "identity": IDENTITY}
 
 
 async def failure_for_good(handle: WorkflowHandle[Any, Any]) -> Failure:
@@ -61,9 +50,11 @@ def exceeded(message: str) -> Failure:
 async def test_a_result_that_is_too_big_is_a_failure(client: Client) -> None:
     desk = Desk()
     async with worker_with(client, desk) as worker:
-        handle, named = await handed_over(client, worker, desk)
+        handle, info = await handed_over(client, worker, desk)
         await client.workflow_service.respond_activity_task_completed(
-            v1.RespondActivityTaskCompletedRequest(result=payloads(TOO_MUCH), **named)
+            v1.RespondActivityTaskCompletedRequest(
+                result=payloads(TOO_MUCH), **naming(info)
+            )
         )
         failure = await failure_for_good(handle)
     assert failure == exceeded("Complete result exceeds size limit.")
@@ -72,9 +63,11 @@ async def test_a_result_that_is_too_big_is_a_failure(client: Client) -> None:
 async def test_a_heartbeat_that_is_too_big_is_a_failure(client: Client) -> None:
     desk = Desk()
     async with worker_with(client, desk) as worker:
-        handle, named = await handed_over(client, worker, desk)
+        handle, info = await handed_over(client, worker, desk)
         answer = await client.workflow_service.record_activity_task_heartbeat(
-            v1.RecordActivityTaskHeartbeatRequest(details=payloads(TOO_MUCH), **named)
+            v1.RecordActivityTaskHeartbeatRequest(
+                details=payloads(TOO_MUCH), **naming(info)
+            )
         )
         failure = await failure_for_good(handle)
     assert answer.cancel_requested
@@ -88,9 +81,9 @@ async def test_a_failure_that_is_too_big_is_cut(client: Client) -> None:
     )
     desk = Desk()
     async with worker_with(client, desk) as worker:
-        handle, named = await handed_over(client, worker, desk)
+        handle, info = await handed_over(client, worker, desk)
         answer = await client.workflow_service.respond_activity_task_failed(
-            v1.RespondActivityTaskFailedRequest(failure=too_big, **named)
+            v1.RespondActivityTaskFailedRequest(failure=too_big, **naming(info))
         )
         failure = await failure_for_good(handle)
     assert list(answer.failures) == [failure]

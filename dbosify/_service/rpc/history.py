@@ -15,6 +15,7 @@ from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryReverseResponse,
 )
 
+from dbosify._model import ids
 from dbosify._model.protos import HistoryEvent
 from dbosify._service import errors, validate
 from dbosify._service.context import Context, Watch
@@ -60,50 +61,61 @@ async def get_workflow_execution_history(
                 "RunId in the request does not match the NextPageToken."
             )
         run_id = token.run_id
-    run = await find_run(context, workflow_id, run_id)
-    if run is None:
-        raise errors.workflow_not_found(workflow_id, run_id or "")
     only_close = (
         request.history_event_filter_type
         == HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
     )
     if only_close:
-        return await _close_event(context, request, run)
+        return await _close_event(context, request, workflow_id, run_id)
+    run = await _find(context, workflow_id, run_id)
     return await _page(context, request, run, token)
+
+
+async def _find(
+    context: Context, workflow_id: str, run_id: str | None
+) -> dict[str, Any]:
+    run = await find_run(context, workflow_id, run_id)
+    if run is None:
+        raise errors.workflow_not_found(workflow_id, run_id or "")
+    return run
 
 
 async def _close_event(
     context: Context,
     request: GetWorkflowExecutionHistoryRequest,
-    run: dict[str, Any],
+    workflow_id: str,
+    run_id: str | None,
 ) -> GetWorkflowExecutionHistoryResponse:
     response = GetWorkflowExecutionHistoryResponse()
     response.history.SetInParent()
-    event = None
-    if run["close_time"] is not None:
-        event = await journal.last_event(context.database, run["workflow_uuid"])
-    elif request.wait_new_event:
-        event = await _wait_for_close(context, run)
-        if event is None:
-            response.next_page_token = _Token(run["run_id"], 0).encode()
-    if event is not None:
+    if run_id is None or not request.wait_new_event:
+        run = await _find(context, workflow_id, run_id)
+        run_id = str(run["run_id"])
+        if not request.wait_new_event and run["close_time"] is None:
+            return response
+    event = await _wait_for_close(context, workflow_id, run_id)
+    if event is None:
+        response.next_page_token = _Token(run_id, 0).encode()
+    else:
         response.history.events.append(event)
     return response
 
 
 async def _wait_for_close(
-    context: Context, run: dict[str, Any]
+    context: Context, workflow_id: str, run_id: str
 ) -> HistoryEvent | None:
-    with context.around.watch(run["workflow_uuid"]) as watch:
+    uuid = ids.workflow_uuid(workflow_id, run_id)
+    with context.around.watch(uuid) as watch:
         left = context.time_left(_LONG_POLL)
+        known_open = context.around.owns(uuid)
         while left > 0:
-            # Looked at before the first wait too: the run may have closed before we
-            # began to watch it.
-            fresh = await find_run(context, run["workflow_id"], run["run_id"])
-            if fresh is not None and fresh["close_time"] is not None:
-                return await journal.last_event(
-                    context.database, run["workflow_uuid"]
-                )
+            # Looked at before the first wait too: the run may have closed before it
+            # was watched. One that a worker here owns has not.
+            if not known_open:
+                run = await _find(context, workflow_id, run_id)
+                if run["close_time"] is not None:
+                    return await journal.last_event(context.database, uuid)
+            known_open = False
             await watch.wait(min(left, _POLL_INTERVAL))
             if watch.event is not None:
                 return watch.event
@@ -179,9 +191,7 @@ async def get_workflow_execution_history_reverse(
     if request.next_page_token:
         token = _Token.decode(request.next_page_token)
         run_id = token.run_id
-    run = await find_run(context, workflow_id, run_id)
-    if run is None:
-        raise errors.workflow_not_found(workflow_id, run_id or "")
+    run = await _find(context, workflow_id, run_id)
     events, _ = await _events(context, run)
     size = request.maximum_page_size
     size = _MAX_PAGE if size <= 0 or size > _MAX_PAGE else size

@@ -1,0 +1,217 @@
+"""Brings together who dies and who takes over.
+
+A victim is a process of its own for each death. The rescuer is one process for the
+whole session that serves every queue, and that was there before the victim was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dbosify._runtime.faults import Point
+from dbosify.api.enums.v1 import EventType
+from dbosify.client import Client, WorkflowHistory
+from tests.kill_recover import evidence
+from tests.kill_recover.cases import Scenario
+from tests.kill_recover.processes import GoneError, Reins
+from tests.waiting import eventually
+
+RECOVERY = 10.0
+"""Seconds from a death to the end of the run: the promise."""
+
+SHORT_LEASE = {"DBOSIFY_LEASE_SECONDS": "1.5"}
+"""For victims, so that a session of many deaths ends in time."""
+
+DEFAULT_LEASE: dict[str, str] = {}
+
+IDLE = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+ACTED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
+
+
+@dataclass(slots=True)
+class Case:
+    """One run whose worker comes to grief."""
+
+    scenario: Scenario
+    victim: Reins
+    label: str
+    workflow_id: str = field(default_factory=lambda: f"run-{uuid.uuid4()}")
+    queue: str = field(default_factory=lambda: f"queue-{uuid.uuid4()}")
+    died_at: float = 0.0
+    known: Sequence[WorkflowHistory] = ()
+
+
+class Arena:
+    """The session's rescuer, and what every case needs.
+
+    Args:
+        url: Of the database.
+        client: Of the programs' namespace.
+        rescuer: The process that takes over.
+        logs: Where processes leave what they write.
+    """
+
+    def __init__(self, url: str, client: Client, rescuer: Reins, logs: Path) -> None:
+        """Nobody has died yet."""
+        self.url = url
+        self.client = client
+        self.rescuer = rescuer
+        self._logs = logs
+        self._count = itertools.count()
+
+    @asynccontextmanager
+    async def process(
+        self, module: str = "program", **settings: str
+    ) -> AsyncIterator[Reins]:
+        """A process that is gone when the block ends."""
+        log = self._logs / f"{module}-{next(self._count)}.log"
+        reins = await Reins.take(module, self.url, log=log, settings=settings)
+        try:
+            yield reins
+        finally:
+            await reins.let_go()
+
+    @asynccontextmanager
+    async def case(
+        self, scenario: Scenario, fault: str, lease: dict[str, str] = SHORT_LEASE
+    ) -> AsyncIterator[Case]:
+        """A victim that serves a queue, and the rescuer on the same queue.
+
+        Args:
+            scenario: What it will do.
+            fault: Where it will come to grief, as ``DBOSIFY_FAULT`` wants it.
+            lease: Its setting of the lease.
+        """
+        async with self.process(DBOSIFY_FAULT=fault, **lease) as victim:
+            case = Case(scenario, victim, f"{scenario.name}, {fault}")
+            await victim.order(do="serve", queue=case.queue, **scenario.options)
+            async with self.serving(self.rescuer, case.queue):
+                yield case
+
+    @asynccontextmanager
+    async def serving(self, worker: Reins, queue: str) -> AsyncIterator[None]:
+        """A process serves a queue while the block runs."""
+        await worker.order(do="serve", queue=queue)
+        try:
+            yield
+        finally:
+            await worker.order(do="leave", queue=queue)
+
+    async def kill(
+        self,
+        scenario: Scenario,
+        point: Point,
+        *,
+        hits: Sequence[int],
+        lease: dict[str, str] = SHORT_LEASE,
+    ) -> None:
+        """Kill a victim at each of the hits, side by side, and check what follows.
+
+        Args:
+            scenario: What the victims do.
+            point: Where they are killed.
+            hits: At which passages.
+            lease: Their setting of the lease.
+        """
+        async with AsyncExitStack() as stack:
+            cases = await asyncio.gather(
+                *(
+                    stack.enter_async_context(
+                        self.case(scenario, f"{point.name}:kill:{hit}", lease)
+                    )
+                    for hit in hits
+                )
+            )
+            holding = self.rescuer.held() if scenario.queued else nullcontext()
+            with holding:
+                await asyncio.gather(*(self._live_and_die(case) for case in cases))
+            await asyncio.gather(*(self.conclude(case) for case in cases))
+
+    async def _live_and_die(self, case: Case) -> None:
+        await self.begin(case)
+        await case.victim.killed()
+        case.died_at = time.monotonic()
+        case.known = await self.histories(case)
+
+    async def begin(self, case: Case) -> None:
+        """Make the run the victim's, and send it its signals."""
+        scenario = case.scenario
+        if scenario.queued:
+            await self.client.start_workflow(
+                scenario.workflow.__name__,
+                args=scenario.args,
+                id=case.workflow_id,
+                task_queue=case.queue,
+            )
+        else:
+            await self.start_in(case.victim, case)
+        for number, word in enumerate(scenario.signals):
+            await self._signal(case, number, word)
+
+    async def start_in(self, process: Reins, case: Case) -> None:
+        """Let a process start the run for its own worker, if it lives so long."""
+        with suppress(GoneError):
+            await process.order(
+                do="start",
+                workflow=case.scenario.workflow.__name__,
+                id=case.workflow_id,
+                queue=case.queue,
+                args=list(case.scenario.args),
+            )
+
+    async def _signal(self, case: Case, number: int, word: str) -> None:
+        """Send a signal once the run waits for it, or nobody is there to wait."""
+        handle = self.client.get_workflow_handle(case.workflow_id)
+
+        async def waits() -> None:
+            if case.victim.alive:
+                kinds = [e.event_type for e in (await handle.fetch_history()).events]
+                assert (kinds[-1], kinds.count(SIGNALED)) == (IDLE, number)
+                assert ACTED in kinds
+
+        await eventually(waits)
+        await handle.signal("say", word)
+
+    async def histories(self, case: Case) -> list[WorkflowHistory]:
+        """The journal of the case's runs as it stands."""
+        return await evidence.histories_of(self.client, self.url, case.workflow_id)
+
+    async def conclude(self, case: Case) -> list[WorkflowHistory]:
+        """Wait until the rescuer has finished the run, and check everything."""
+        result = await self.result(case)
+        assert result in case.scenario.result, case.label
+        try:
+            return await evidence.check(
+                self.client,
+                self.url,
+                case.workflow_id,
+                attempts=case.scenario.attempts,
+                known=case.known,
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{case.label}: {error}") from error
+
+    async def result(self, case: Case) -> Any:
+        """The run's result, within the time that a recovery may take."""
+        handle = self.client.get_workflow_handle(case.workflow_id)
+        left = RECOVERY - (time.monotonic() - case.died_at)
+        try:
+            return await asyncio.wait_for(handle.result(), left)
+        except asyncio.TimeoutError:
+            events = [
+                [EventType.Name(event.event_type) for event in history.events]
+                for history in await self.histories(case)
+            ]
+            raise AssertionError(
+                f"{case.label}: not over after {RECOVERY:.0f} s: {events};"
+                f" the rescuer says: {self.rescuer.said}"
+            ) from None

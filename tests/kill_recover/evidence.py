@@ -1,0 +1,243 @@
+"""What must be true of the runs of a workflow id when all is over.
+
+Whatever happened to the workers, nobody may be able to tell from a run's history or
+from its effects, except by the number of an attempt.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from dbosify.api.enums.v1 import EventType
+from dbosify.api.history.v1 import HistoryEvent
+from dbosify.client import Client, WorkflowHistory
+from dbosify.worker import UnsandboxedWorkflowRunner
+from tests.kill_recover import effects
+from tests.kill_recover.effects import Effect
+from tests.kill_recover.scenarios import WORKFLOWS
+from tests.oracle.code import Code
+from tests.oracle.judging import replay
+
+SCHEMA = "dbos_kill_recover"
+"""Where the namespace of the programs lives."""
+
+CODE = Code.of_classes(*WORKFLOWS, workflow_runner=UnsandboxedWorkflowRunner())
+
+COMPLETED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED
+CONTINUED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
+CLOSING = {
+    COMPLETED,
+    CONTINUED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
+}
+
+ROWS = {
+    "dbosify_executions": "workflow_uuid",
+    "dbosify_activities": "workflow_uuid",
+    "workflow_status": "workflow_uuid",
+    "workflow_output": "workflow_uuid",
+    "operation_outputs": "workflow_uuid",
+    "notifications": "destination_uuid",
+}
+"""The tables with something of a run in them, and the column that says which run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An activity as a history tells of it."""
+
+    activity_id: str
+    attempt: int
+    outcome: str
+
+
+async def runs_of(url: str, workflow_id: str) -> list[str]:
+    """The run ids of a workflow id, oldest first."""
+    rows = await _fetch(
+        url,
+        sql.SQL(
+            "SELECT run_id FROM {}.dbosify_executions WHERE workflow_id = %s"
+            " ORDER BY run_number"
+        ).format(sql.Identifier(SCHEMA)),
+        (workflow_id,),
+    )
+    return [row["run_id"] for row in rows]
+
+
+async def histories_of(
+    client: Client, url: str, workflow_id: str
+) -> list[WorkflowHistory]:
+    """The histories of a workflow id's runs, oldest first."""
+    return [
+        await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+        for run_id in await runs_of(url, workflow_id)
+    ]
+
+
+async def check(
+    client: Client,
+    url: str,
+    workflow_id: str,
+    *,
+    attempts: int,
+    known: Sequence[WorkflowHistory] = (),
+) -> list[WorkflowHistory]:
+    """Check all that does not depend on the scenario.
+
+    Args:
+        client: Of the namespace.
+        url: Of the database.
+        workflow_id: Whose runs to look at.
+        attempts: The most that an activity may have been tried.
+        known: What stood in the journal at an earlier time.
+
+    Returns:
+        The histories.
+    """
+    histories = await histories_of(client, url, workflow_id)
+    for history in histories[:-1]:
+        check_closed(history, CONTINUED)
+    check_closed(histories[-1], COMPLETED)
+    check_kept(known, histories)
+    done = await effects.read(url, workflow_id)
+    for history in histories:
+        mine = [effect for effect in done if effect.run_id == history.run_id]
+        check_effects(activities_of(history), mine, attempts)
+        check_timers(history)
+    assert {effect.run_id for effect in done} <= {h.run_id for h in histories}
+    await check_nothing_left(url, workflow_id)
+    assert await replay(CODE, histories) == [None] * len(histories)
+    return histories
+
+
+def check_closed(history: WorkflowHistory, how: int) -> None:
+    """A run closed once, in the right way, and nothing came after."""
+    kinds = [event.event_type for event in history.events]
+    assert [kind for kind in kinds if kind in CLOSING] == [how]
+    assert kinds[-1] == how
+    numbers = [event.event_id for event in history.events]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def check_kept(
+    known: Sequence[WorkflowHistory], histories: Sequence[WorkflowHistory]
+) -> None:
+    """What stood in the journal once stands there still."""
+    for before, after in zip(known, histories, strict=False):
+        assert before.run_id == after.run_id
+        assert before.events == after.events[: len(before.events)]
+
+
+def activities_of(history: WorkflowHistory) -> list[Activity]:
+    """The activities of a closed run, each with its only outcome."""
+    scheduled: dict[int, str] = {}
+    tried: dict[int, int] = {}
+    found: dict[int, Activity] = {}
+    for event in history.events:
+        kind = event.WhichOneof("attributes") or ""
+        if not kind.startswith("activity_task_"):
+            continue
+        attributes: Any = getattr(event, kind)
+        if kind == "activity_task_scheduled_event_attributes":
+            scheduled[event.event_id] = attributes.activity_id
+        elif kind == "activity_task_started_event_attributes":
+            tried[attributes.scheduled_event_id] = attributes.attempt
+        else:
+            number = attributes.scheduled_event_id
+            assert number not in found, "an activity has one outcome"
+            outcome = kind.removeprefix("activity_task_").split("_event")[0]
+            found[number] = Activity(scheduled[number], tried[number], outcome)
+    assert found.keys() == scheduled.keys(), "all activities ended before their run"
+    return list(found.values())
+
+
+def check_effects(
+    activities: Sequence[Activity], done: Sequence[Effect], attempts: int
+) -> None:
+    """No attempt had its effect twice, and none came after the one that completed."""
+    repeated = {effect: n for effect, n in Counter(done).items() if n > 1}
+    assert not repeated
+    for activity in activities:
+        numbers = {
+            effect.attempt
+            for effect in done
+            if effect.activity_id == activity.activity_id
+        }
+        assert activity.attempt <= attempts
+        assert numbers <= set(range(1, activity.attempt + 1))
+        if activity.outcome == "completed":
+            assert activity.attempt in numbers
+        else:
+            # Only an activity that must not be tried again may be lost.
+            assert activity.outcome == "timed_out"
+            assert attempts == 1
+    known = {activity.activity_id for activity in activities}
+    assert {effect.activity_id for effect in done} <= known
+
+
+def check_timers(history: WorkflowHistory) -> None:
+    """No timer fired early, and none twice."""
+    running: dict[int, HistoryEvent] = {}
+    for event in history.events:
+        if event.event_type == EventType.EVENT_TYPE_TIMER_STARTED:
+            running[event.event_id] = event
+        elif event.event_type == EventType.EVENT_TYPE_TIMER_FIRED:
+            started = running.pop(event.timer_fired_event_attributes.started_event_id)
+            wanted = started.timer_started_event_attributes.start_to_fire_timeout
+            waited = event.event_time.ToDatetime() - started.event_time.ToDatetime()
+            assert waited >= wanted.ToTimedelta()
+    assert not running
+
+
+async def check_nothing_left(url: str, workflow_id: str) -> None:
+    """Nobody is left with something to do for the runs."""
+    rows = await rows_of(url, workflow_id)
+    open_ones = ("ENQUEUED", "PENDING", "DELAYED")
+    assert [r for r in rows["workflow_status"] if r["status"] in open_ones] == []
+    assert rows["dbosify_activities"] == []
+    assert [r for r in rows["dbosify_executions"] if r["close_time"] is None] == []
+
+
+async def rows_of(url: str, workflow_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Every row of the database that tells of the runs or their activities."""
+    return {
+        table: await _fetch(
+            url,
+            sql.SQL("SELECT * FROM {} WHERE starts_with({}, %s) ORDER BY 1, 2").format(
+                sql.Identifier(SCHEMA, table), sql.Identifier(column)
+            ),
+            (f"{workflow_id}/",),
+        )
+        for table, column in ROWS.items()
+    }
+
+
+async def leases(url: str) -> dict[int, str]:
+    """The processes that hold a lease: their executor ids by pid."""
+    rows = await _fetch(
+        url,
+        sql.SQL("SELECT pid, executor_id FROM {}").format(
+            sql.Identifier(SCHEMA, "dbosify_workers")
+        ),
+        (),
+    )
+    return {row["pid"]: row["executor_id"] for row in rows}
+
+
+async def _fetch(
+    url: str, query: sql.Composed, values: Sequence[str]
+) -> list[dict[str, Any]]:
+    connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
+    async with connection, connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchall()

@@ -1,0 +1,1 @@
+"""Rules about the repository itself, as tests: what a reviewer need not look for."""
