@@ -92,7 +92,7 @@ def imports(session: nox.Session) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """The tests of single parts, and those of the rules about the code."""
-    test(session, "tests/unit")
+    test(session, *IN_PARALLEL, "tests/unit")
 
 
 @nox.session

@@ -1,4 +1,5 @@
 import re
+
 """Chooses what the ported tests talk to: dbosify on Postgres, or Temporal's server.
 
 A ported test says what users of Temporal rely on. Run with ``--against temporal`` the
@@ -63,7 +64,10 @@ NOT_BUILT: tuple[tuple[str, str], ...] = (
     (r"test_nothing_follows_a_terminated_run\[cron\]", "cron schedules"),
     (r"test_of_several_mistakes_the_first", "cron schedules"),
     (r"test_contract_.*TIMED_OUT", "run timeouts"),
-    (r"test_every_policy_has_its_outcome_in_every_state_of_the_id\[late\]", "run timeouts"),
+    (
+        r"test_every_policy_has_its_outcome_in_every_state_of_the_id\[late\]",
+        "run timeouts",
+    ),
     (r"test_contract_start_validation.*search.attribute", "typed search attributes"),
     (r"test_a_request_attached_to_a_run_is_recognised", "attached requests"),
     (r"test_joining_with_empty_options_leaves_an_event", "attached requests"),

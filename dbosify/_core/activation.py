@@ -93,5 +93,3 @@ def task_started_fields(activation: WorkflowActivation, started: HistoryEvent) -
     activation.suggest_continue_as_new_reasons.extend(
         attributes.suggest_continue_as_new_reasons
     )
-
-

@@ -235,7 +235,7 @@ def _continued_event(
     event.input.payloads.extend(source.arguments)
     for key, value in source.headers.items():
         event.header.fields[key].CopyFrom(value)
-    # Core takes the memo of the start, not the upserted one, unless the command has one.
+    # Core takes the memo of the start, not the upserted one, if the command has none.
     if source.memo:
         for key, value in source.memo.items():
             event.memo.fields[key].CopyFrom(value)

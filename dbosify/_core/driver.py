@@ -13,13 +13,6 @@ from collections import deque
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
-from temporalio.api.history.v1 import (
-    WorkflowTaskCompletedEventAttributes,
-    WorkflowTaskFailedEventAttributes,
-    WorkflowTaskScheduledEventAttributes,
-    WorkflowTaskStartedEventAttributes,
-)
-
 from dbosify._model import clock
 from dbosify._model.effects import Close, TaskFailed, Turn
 from dbosify._model.protos import (
@@ -43,29 +36,13 @@ from . import activation as activations
 from .close import Chain
 from .commands import Command, Output, describe, match
 from .fsm import FatalMachineError, Nondeterminism
-from .history import CLOSING_EVENTS, Batch, cut
+from .history import Batch, cut
 from .machines import message, patch
 from .machines.activity import ActivityMachine
 from .machines.timer import TimerMachine
+from .tail import Tail, Worker
 from .translate import Translator
 from .validate import BadCommand
-
-CORE_FLAGS = (1, 2, 3)
-"""Ids and types checked on replay; patches upsert a search attribute; the terminal
-command moves behind all others. Core's numbers; they stand in every history we write."""
-
-_SUGGEST_EVENTS = 4096
-_SUGGEST_BYTES = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """What a worker writes about itself into the tasks it completes."""
-
-    identity: str
-    build_id: str = ""
-    sdk_name: str = "temporal-python"
-    sdk_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +93,6 @@ class RunDriver:
         self.namespace = namespace
         self.task_queue = task_queue
         self.worker = worker
-        self.last_event_id = 0
-        self.history_size = 0
         self.attempt = 1
         self.closed = False
         self.time = Timestamp()
@@ -126,22 +101,24 @@ class RunDriver:
         self.memo = Memo()
         self.started: HistoryEvent | None = None
         self.translator = Translator()
+        self._tail = Tail(worker, task_queue)
         self._batches: deque[Batch] = deque()
         self._batch: Batch | None = None
         self._backlog: list[HistoryEvent] = []
-        self._scheduled_event_id = 0
         self._outgoing: deque[Command] = deque()
         self._jobs: list[WorkflowActivationJob] = []
-        self._events: list[HistoryEvent] = []
         self._current: WorkflowActivation | None = None
         self._querying = False
-        self._core_flags_written = False
         self._task_started = HistoryEvent()
         self._next_run_id = ""
-        self._now = Timestamp()
         self._used_flags: set[int] = set()
 
     # What others may ask of it.
+
+    @property
+    def history_size(self) -> int:
+        """Bytes of the history so far."""
+        return self._tail.size
 
     @property
     def replaying(self) -> bool:
@@ -151,7 +128,7 @@ class RunDriver:
     @property
     def has_backlog(self) -> bool:
         """Whether journaled news wait for a workflow task."""
-        return bool(self._backlog) or self._scheduled_event_id > 0
+        return bool(self._backlog) or self._tail.scheduled_event_id > 0
 
     @property
     def activities(self) -> list[ActivityMachine]:
@@ -173,12 +150,12 @@ class RunDriver:
         self.time.CopyFrom(events[0].event_time)
         self._batches = deque(past.batches)
         self._backlog = past.backlog
-        self._scheduled_event_id = past.scheduled_event_id
         self.attempt = past.attempt
-        self.last_event_id = past.last_event_id
-        self.history_size = past.size
         self.closed = past.closed
-        self._core_flags_written = bool(past.batches)
+        self._tail.scheduled_event_id = past.scheduled_event_id
+        self._tail.last_event_id = past.last_event_id
+        self._tail.size = past.size
+        self._tail.flags_written = bool(past.batches)
 
     # Activations.
 
@@ -222,13 +199,11 @@ class RunDriver:
             The activation, or the finished turn if the workflow need not hear of it.
         """
         self._next_run_id = next_run_id
-        self._now = now
-        self._events = []
-        for event in news:
-            self._append(event)
-        if not self._scheduled_event_id:
-            self._schedule_task(now)
-        started = self._start_task(now, request_id)
+        self._link_canceled(news)
+        self._tail.begin(now, news)
+        started = self._tail.start_task(
+            self._start_event, attempt=self.attempt, request_id=request_id
+        )
         fresh, self._backlog = [*self._backlog, *news], []
         self._advance(started)
         activation = self._feed(fresh, started, replaying=False)
@@ -252,13 +227,11 @@ class RunDriver:
             request_id: of the WorkflowTaskStarted event.
             close_run: fail the whole run instead of the task.
         """
-        self._now = now
-        self._events = []
-        for event in news:
-            self._append(event)
-        if not self._scheduled_event_id:
-            self._schedule_task(now)
-        self._task_started = self._start_task(now, request_id)
+        self._link_canceled(news)
+        self._tail.begin(now, news)
+        self._task_started = self._tail.start_task(
+            self._start_event, attempt=self.attempt, request_id=request_id
+        )
         if close_run:
             command = WorkflowCommand()
             command.fail_workflow_execution.failure.CopyFrom(failed.failure)
@@ -266,20 +239,8 @@ class RunDriver:
             self.translator.apply(command, self._chain(), now, out)
             self._outgoing.extend(out.commands)
             return self._end_live_task()
-        attributes = WorkflowTaskFailedEventAttributes(
-            scheduled_event_id=self._scheduled_event_id,
-            started_event_id=self._task_started.event_id,
-            cause=failed.cause,
-            failure=failed.failure,
-            identity=self.worker.identity,
-        )
-        self._append(
-            HistoryEvent(
-                event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
-                workflow_task_failed_event_attributes=attributes,
-            )
-        )
-        return Turn(tuple(self._events))
+        self._tail.fail_task(self._task_started, failed)
+        return Turn(tuple(self._tail.events))
 
     def query(self, jobs: Sequence[WorkflowActivationJob]) -> WorkflowActivation:
         """The activation that asks the run something; it leaves no trace."""
@@ -289,7 +250,7 @@ class RunDriver:
             timestamp=self.time,
             is_replaying=True,
             history_length=(
-                self.last_event_id if self.closed else self._task_started.event_id
+                self._tail.last_event_id if self.closed else self._task_started.event_id
             ),
             jobs=jobs,
         )
@@ -342,7 +303,7 @@ class RunDriver:
         out = Output()
         chain = self._chain()
         for source in success.commands:
-            self.translator.apply(source, chain, self._now, out)
+            self.translator.apply(source, chain, self._tail.now, out)
         self._outgoing.extend(out.commands)
         if out.jobs:
             self._jobs = out.jobs
@@ -408,7 +369,7 @@ class RunDriver:
         activation.history_length = self._task_started.event_id
         activation.available_internal_flags.extend(sorted(self.flags))
         activation.deployment_version_for_current_task.build_id = self.worker.build_id
-        if self.flags or self._core_flags_written:
+        if self.flags or self._tail.flags_written:
             activation.last_sdk_version = self.worker.sdk_version
         activation.jobs.extend(activations.in_order(self._jobs))
         self._jobs = []
@@ -432,7 +393,9 @@ class RunDriver:
                 continue
             command = self._next_command()
             if command is None:
-                raise Nondeterminism(f"No command scheduled for event {describe(event)}")
+                raise Nondeterminism(
+                    f"No command scheduled for event {describe(event)}"
+                )
             match(command, event)
             self._record(command, event, out)
         self._finish_task()
@@ -454,7 +417,9 @@ class RunDriver:
 
     def _end_live_task(self) -> Turn:
         out = Output()
-        completed_id = self._complete_task_event()
+        completed_id = self._tail.complete_task(
+            self._task_started, self._used_flags - self.flags
+        )
         commands = [c for c in self._outgoing if not c.dropped]
         terminal = next((c for c in commands if c.terminal), None)
         kept = [c for c in commands if not c.terminal]
@@ -466,7 +431,7 @@ class RunDriver:
             attributes.workflow_task_completed_event_id = completed_id
             if command.metadata is not None:
                 event.user_metadata.CopyFrom(command.metadata)
-            self._append(event)
+            self._tail.append(event)
             self._record(command, event, out)
         close = None
         if terminal is not None:
@@ -474,14 +439,14 @@ class RunDriver:
             template = terminal.close
             close = Close(
                 template.status,
-                self._events[-1],
+                self._tail.events[-1],
                 result=template.result,
                 failure=template.failure,
                 next=template.next,
             )
             self.closed = True
         self._finish_task()
-        return Turn(tuple(self._events), tuple(out.effects), close)
+        return Turn(tuple(self._tail.events), tuple(out.effects), close)
 
     def _record(self, command: Command, event: HistoryEvent, out: Output) -> None:
         command.machine.recorded(command, event, out)
@@ -527,117 +492,35 @@ class RunDriver:
         self._used_flags = set()
         self._current = None
 
-    def _chain(self) -> Chain:
+    @property
+    def _start_event(self) -> HistoryEvent:
         assert self.started is not None, "the journal was loaded"
+        return self.started
+
+    def _chain(self) -> Chain:
         return Chain(
             run_id=self.run_id,
-            started=self.started,
+            started=self._start_event,
             next_run_id=self._next_run_id,
             search_attributes=self.search_attributes,
         )
 
-    # New events.
-
-    def _append(self, event: HistoryEvent) -> None:
-        self.last_event_id += 1
-        event.event_id = self.last_event_id
-        if not event.HasField("event_time"):
-            event.event_time.CopyFrom(self._now)
-        event.task_id = self.last_event_id
-        _link_started(event, self._events)
-        self._link_canceled(event)
-        self._events.append(event)
-        self.history_size += event.ByteSize()
-
-    def _link_canceled(self, event: HistoryEvent) -> None:
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
-            canceled = event.activity_task_canceled_event_attributes
-            machine = self.translator.activities_by_event.get(
-                canceled.scheduled_event_id
-            )
-            if machine is not None:
-                canceled.latest_cancel_requested_event_id = machine.cancel_event_id
-
-    def _schedule_task(self, now: Timestamp) -> None:
-        assert self.started is not None, "the journal was loaded"
-        attributes = WorkflowTaskScheduledEventAttributes(attempt=self.attempt)
-        attributes.task_queue.name = self.task_queue
-        attributes.task_queue.kind = 1  # TASK_QUEUE_KIND_NORMAL
-        started = self.started.workflow_execution_started_event_attributes
-        attributes.start_to_close_timeout.CopyFrom(started.workflow_task_timeout)
-        event = HistoryEvent(
-            event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
-            workflow_task_scheduled_event_attributes=attributes,
-        )
-        self._append(event)
-        self._scheduled_event_id = event.event_id
-
-    def _start_task(self, now: Timestamp, request_id: str) -> HistoryEvent:
-        attributes = WorkflowTaskStartedEventAttributes(
-            scheduled_event_id=self._scheduled_event_id,
-            identity=self.worker.identity,
-            request_id=request_id,
-            history_size_bytes=self.history_size,
-        )
-        if self.last_event_id + 1 > _SUGGEST_EVENTS:
-            attributes.suggest_continue_as_new_reasons.append(2)
-        if self.history_size > _SUGGEST_BYTES:
-            attributes.suggest_continue_as_new_reasons.append(1)
-        attributes.suggest_continue_as_new = bool(
-            attributes.suggest_continue_as_new_reasons
-        )
-        event = HistoryEvent(
-            event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
-            event_time=now,
-            workflow_task_started_event_attributes=attributes,
-        )
-        self._append(event)
-        return event
-
-    def _complete_task_event(self) -> int:
-        attributes = WorkflowTaskCompletedEventAttributes(
-            scheduled_event_id=self._scheduled_event_id,
-            started_event_id=self._task_started.event_id,
-            identity=self.worker.identity,
-        )
-        if not self._core_flags_written:
-            attributes.sdk_metadata.core_used_flags.extend(CORE_FLAGS)
-            attributes.sdk_metadata.sdk_name = self.worker.sdk_name
-            attributes.sdk_metadata.sdk_version = self.worker.sdk_version
-            self._core_flags_written = True
-        attributes.sdk_metadata.lang_used_flags.extend(
-            sorted(self._used_flags - self.flags)
-        )
-        attributes.worker_version.build_id = self.worker.build_id
-        event = HistoryEvent(
-            event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
-            workflow_task_completed_event_attributes=attributes,
-        )
-        self._append(event)
-        self._scheduled_event_id = 0
-        return event.event_id
+    def _link_canceled(self, news: Sequence[HistoryEvent]) -> None:
+        """Point cancelled activities at the event that asked for their end."""
+        for event in news:
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+                canceled = event.activity_task_canceled_event_attributes
+                machine = self.translator.activities_by_event.get(
+                    canceled.scheduled_event_id
+                )
+                if machine is not None:
+                    canceled.latest_cancel_requested_event_id = machine.cancel_event_id
 
 
 def scheduled_event_of(event: HistoryEvent) -> int:
     """The ActivityTaskScheduled event that an activity's later event belongs to."""
     name = event.WhichOneof("attributes")
     return int(getattr(getattr(event, name or ""), "scheduled_event_id", 0))
-
-
-def _link_started(event: HistoryEvent, before: Sequence[HistoryEvent]) -> None:
-    """Point an activity's closing event at the started event right before it."""
-    if not before or event.WhichOneof("attributes") in (
-        None,
-        "activity_task_started_event_attributes",
-    ):
-        return
-    previous = before[-1]
-    if previous.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
-        return
-    attributes = getattr(event, event.WhichOneof("attributes") or "")
-    started = previous.activity_task_started_event_attributes
-    if getattr(attributes, "scheduled_event_id", 0) == started.scheduled_event_id:
-        attributes.started_event_id = previous.event_id
 
 
 def _put(fields: MutableMapping[str, Payload], key: str, value: Payload) -> None:
@@ -655,6 +538,3 @@ def _task_failed(
     return TaskFailed(
         cause, failure, reason, f"Workflow activation completion failed: {error}"
     )
-
-
-__all__ = ["CLOSING_EVENTS", "Again", "Answered", "Replayed", "RunDriver", "Worker"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from temporalio.api.enums.v1 import TaskQueueKind
+
 from dbosify._model import clock
 from dbosify._model.policies import fill_defaults
 from dbosify._model.protos import (
@@ -23,7 +25,7 @@ def attributes(
     result = ActivityTaskScheduledEventAttributes(activity_id=source.activity_id)
     result.activity_type.name = source.activity_type
     result.task_queue.name = source.task_queue
-    result.task_queue.kind = 1  # TASK_QUEUE_KIND_NORMAL
+    result.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
     for key, value in source.headers.items():
         result.header.fields[key].CopyFrom(value)
     if source.arguments:

@@ -24,8 +24,8 @@ from .fsm import Nondeterminism
 from .machines import patch
 from .machines.activity import ActivityMachine, State
 from .machines.announcement import Announcement
-from .machines.timer import TimerMachine
 from .machines.timer import State as TimerState
+from .machines.timer import TimerMachine
 
 _CLOSING = frozenset(
     {
@@ -86,9 +86,7 @@ class Translator:
 
     def forget_finished(self) -> None:
         """Drop machines that nothing can happen to any more."""
-        for seq in [
-            s for s, m in self.timers.items() if m.state is TimerState.OVER
-        ]:
+        for seq in [s for s, m in self.timers.items() if m.state is TimerState.OVER]:
             machine = self.timers.pop(seq)
             self.timers_by_event.pop(machine.started_event_id, None)
         for seq in [

@@ -44,7 +44,9 @@ def workflow_timeout() -> Failure:
     return failure
 
 
-def application(message: str, *, kind: str = "", non_retryable: bool = False) -> Failure:
+def application(
+    message: str, *, kind: str = "", non_retryable: bool = False
+) -> Failure:
     """An application failure as a worker would report it."""
     failure = Failure(message=message)
     failure.application_failure_info.type = kind

@@ -29,6 +29,7 @@ from dbosify._store.engine import LOST_CONNECTION
 from . import faults
 from .faults import Point
 from .held_activity import HeldActivity, Run
+from .hints import hinted
 
 if TYPE_CHECKING:
     from .host import Host
@@ -125,9 +126,7 @@ class ActivityWorker:
         getting = asyncio.ensure_future(self._tasks.get())
         drained = asyncio.ensure_future(self._drained.wait())
         try:
-            await asyncio.wait(
-                {getting, drained}, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait({getting, drained}, return_when=asyncio.FIRST_COMPLETED)
             return getting.result() if getting.done() else None
         finally:
             getting.cancel()
@@ -175,11 +174,7 @@ class ActivityWorker:
                     continue
             except LOST_CONNECTION as error:
                 logger.warning("activities not claimed: %s", error)
-            try:
-                await asyncio.wait_for(self._wake.wait(), _POLL)
-            except (TimeoutError, asyncio.TimeoutError):
-                pass
-            self._wake.clear()
+            await hinted(self._wake, _POLL)
 
     async def _claim(self) -> bool:
         """Take what fits; whether there may be more."""
@@ -282,9 +277,7 @@ class ActivityWorker:
         task.add_done_callback(running.beats.discard)
 
     def _throttle(self, running: _Running) -> float:
-        options = (
-            running.held.row.scheduled.activity_task_scheduled_event_attributes
-        )
+        options = running.held.row.scheduled.activity_task_scheduled_event_attributes
         timeout = clock.seconds(options.heartbeat_timeout)
         wanted = timeout * 0.8 if timeout > 0 else self.options.default_throttle
         return min(self.options.max_throttle, wanted)
@@ -421,5 +414,3 @@ class ActivityPlaces:
         """Run an activity on the slot that was taken for it."""
         options = row.scheduled.activity_task_scheduled_event_attributes
         return self._taken[options.task_queue.name].popleft().start(row, run)
-
-

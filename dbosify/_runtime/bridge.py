@@ -14,7 +14,7 @@ from typing import Any
 
 import temporalio.bridge.worker
 import temporalio.service
-from temporalio.bridge.worker import PollShutdownError
+from temporalio.bridge.temporal_sdk_bridge import PollShutdownError
 
 from dbosify._model.protos import (
     ActivityHeartbeat,
@@ -48,6 +48,9 @@ class BridgeWorker:
         config: the bridge's own worker configuration.
     """
 
+    loop: asyncio.AbstractEventLoop
+    """The loop it runs on, once it runs."""
+
     def __init__(
         self, client: BridgeClient, config: temporalio.bridge.worker.WorkerConfig
     ) -> None:
@@ -62,12 +65,7 @@ class BridgeWorker:
         self._due: DueRole | None = None
         self._host: Host | None = None
         self._entered = False
-        self._stopping = False
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop it runs on, once it runs."""
-        return self._loop
+        self._stopping = asyncio.Event()
 
     # The core's methods, in the order they are called.
 
@@ -88,7 +86,7 @@ class BridgeWorker:
         return info
 
     async def _begin(self, host: Host) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         types = self.config.task_types
         await host.enter(self)
         self._entered = True
@@ -168,7 +166,7 @@ class BridgeWorker:
 
     def initiate_shutdown(self) -> None:
         """Take nothing new; the polls end when all is given up."""
-        self._stopping = True
+        self._stopping.set()
         if self._workflows is not None:
             self._workflows.stop()
         if self.activities is not None:
@@ -187,9 +185,8 @@ class BridgeWorker:
             await self._host.leave(self)
 
     async def _until_stopped(self) -> None:
+        await self._stopping.wait()
         if self._workflows is not None:
-            while not self._stopping:
-                await asyncio.sleep(0.1)
             await self._workflows.stopped()
 
     # What the host asks of it.
@@ -301,7 +298,9 @@ def _check(config: temporalio.bridge.worker.WorkerConfig) -> None:
         raise ValueError("At least one task type must be enabled in `task_types`")
     rate = config.max_activities_per_second
     if rate is not None and rate <= 0:
-        raise ValueError("`max_worker_activities_per_second` must be positive and nonzero")
+        raise ValueError(
+            "`max_worker_activities_per_second` must be positive and nonzero"
+        )
     if config.max_cached_workflows > 0:
         slots = _slots(config.tuner.workflow_slot_supplier)
         if slots < 2:

@@ -17,6 +17,8 @@ from dbosify._model.activity import ActivityRow, AttemptState
 from dbosify._store import activities
 from dbosify._store.engine import LOST_CONNECTION, Connection
 
+from .hints import hinted
+
 if TYPE_CHECKING:
     from .host import Host
 
@@ -68,11 +70,7 @@ class DueRole:
                 await self._turn()
             except LOST_CONNECTION as error:
                 logger.warning("did not look for due timers: %s", error)
-            try:
-                await asyncio.wait_for(self._wake.wait(), _POLL)
-            except (TimeoutError, asyncio.TimeoutError):
-                pass
-            self._wake.clear()
+            await hinted(self._wake, _POLL)
 
     async def _turn(self) -> None:
         database = self._host.database
@@ -103,7 +101,7 @@ class DueRole:
             machine.lost(now)
         elif machine.deadline is not None and machine.deadline <= now:
             machine.due(now)
-        row.state = AttemptState(machine.state)
+        row.state = machine.attempt_state
         row.closing = machine.closing
         row.deadline = machine.deadline
         if row.state is AttemptState.OVER:

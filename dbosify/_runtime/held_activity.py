@@ -68,9 +68,7 @@ class HeldActivity:
         if deadline is not None:
             delay = max(deadline - self.host.clock.seconds(), 0.0)
             loop = asyncio.get_running_loop()
-            self._due = loop.call_later(
-                delay, lambda: loop.create_task(self._on_due())
-            )
+            self._due = loop.call_later(delay, lambda: loop.create_task(self._on_due()))
 
     def stop_watching(self) -> None:
         """The attempt needs no deadline any more."""
@@ -125,7 +123,7 @@ class HeldActivity:
         async with self._turn:
             row, machine = self.row, self.machine
             self.stop_watching()
-            row.state = AttemptState(machine.state)
+            row.state = machine.attempt_state
             row.closing = machine.closing
             if row.state is AttemptState.STARTED or self.gone:
                 return

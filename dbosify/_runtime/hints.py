@@ -28,6 +28,13 @@ DBOS_CHANNEL = "dbos_notifications_channel"
 _TOPIC = "::dbosify"
 
 
+async def hinted(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, at most so long, and take it back."""
+    with suppress(TimeoutError, asyncio.TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    event.clear()
+
+
 class Watch:
     """One wait for a key; made by `Hints.watch`."""
 
@@ -45,9 +52,7 @@ class Watch:
 
     async def wait(self, seconds: float) -> None:
         """Return at the next hint, or after `seconds`."""
-        with suppress(TimeoutError, asyncio.TimeoutError):
-            await asyncio.wait_for(self._hinted.wait(), seconds)
-        self._hinted.clear()
+        await hinted(self._hinted, seconds)
 
 
 class Hints:
@@ -145,7 +150,9 @@ class Listener:
                 self._stop.wait(1.0)
 
     def _listen(self) -> None:
-        with psycopg.connect(self._database.url.conninfo, autocommit=True) as connection:
+        with psycopg.connect(
+            self._database.url.conninfo, autocommit=True
+        ) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             connection.execute(f"LISTEN {DBOS_CHANNEL}")
             while not self._stop.is_set():

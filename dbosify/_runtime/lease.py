@@ -83,9 +83,7 @@ class LeaseKeeper:
 
     def _take(self, connection: psycopg.Connection[dict[str, object]]) -> None:
         asked = time.time_ns()
-        self._clock.adjust(
-            leases.take(connection, self._database, self.lease), asked
-        )
+        self._clock.adjust(leases.take(connection, self._database, self.lease), asked)
 
     def _run(self, connection: psycopg.Connection[dict[str, object]]) -> None:
         while not self._stop.wait(RENEW):

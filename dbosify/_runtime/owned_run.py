@@ -1,7 +1,7 @@
 """A run that this process owns: one task that takes in news, turn after turn.
 
-News are what happened in this process (an activity ended, a timer fired) and what others
-sent (messages, read from the inbox when a hint says so, and before every close). Each
+News are what happened in this process (an activity ended, a timer fired) and what
+others sent (messages, read from the inbox when a hint says so, and before every close). Each
 turn hands them to the replica, writes what it answers in one fenced transaction, and
 only then lets the effects begin.
 """
@@ -14,56 +14,41 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from temporalio.api.history.v1 import TimerFiredEventAttributes
-
 from dbosify._core.machines.attempt import AttemptMachine
-from dbosify._model import clock, ids, journal
-from dbosify._model.activity import ActivityRow, AttemptState, Progress
+from dbosify._model import clock, journal
 from dbosify._model.effects import (
     CancelActivity,
     CancelTimer,
     Close,
-    NewRun,
-    ScheduleActivity,
     StartTimer,
     TaskFailed,
     Turn,
-    UpsertMemo,
-    UpsertSearchAttributes,
 )
 from dbosify._model.protos import (
-    EventType,
     EvictionReason,
     HistoryEvent,
     QueryResult,
     WorkflowActivation,
     WorkflowActivationJob,
-    WorkflowExecutionStatus,
     WorkflowTaskFailedCause,
 )
-from dbosify._model.start import first_events
 from dbosify._service.run_ids import new_run_id
 from dbosify._store import activities, runs
 from dbosify._store.engine import LOST_CONNECTION, Call
 from dbosify._store.journal import BegunActivity, ClosedRun, TurnRow, Verdict
-from dbosify._store.runs import Claim, Owner, Release, StartRow
+from dbosify._store.runs import Claim, Release, StartRow
 
-from . import faults
+from . import faults, turn_row
 from .faults import Point
 from .held_activity import HeldActivity
 from .replica import Replica, RunVanished, failed_query
+from .run_timers import RunTimers, timer_of
 
 if TYPE_CHECKING:
     from .workflow_worker import WorkflowWorker
 
 logger = logging.getLogger(__name__)
 
-_DBOS_STATUS = {
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED: "SUCCESS",
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: "SUCCESS",
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED: "ERROR",
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED: "CANCELLED",
-}
 _NONDETERMINISM = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
 )
@@ -103,7 +88,7 @@ class OwnedRun:
         self._look = events is None
         self._news: list[list[HistoryEvent]] = []
         self._messages: list[str] = []
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = RunTimers(worker.clock, self.add_news)
         self._queries: list[
             tuple[WorkflowActivationJob, int, asyncio.Future[QueryResult | None]]
         ] = []
@@ -172,7 +157,9 @@ class OwnedRun:
                     if await self._step():
                         return
                 except LOST_CONNECTION as error:
-                    logger.warning("run %s waits for the database: %s", self.uuid, error)
+                    logger.warning(
+                        "run %s waits for the database: %s", self.uuid, error
+                    )
                     await self._start_over()
                     await asyncio.sleep(_RETRY_DB)
         except (_Lost, RunVanished):
@@ -232,7 +219,7 @@ class OwnedRun:
         replica.driver.attempt = max(replica.driver.attempt, self.attempt)
         failed = await replica.rebuild()
         if failed is None:
-            self._rearm(replica)
+            self._timers.rearm(replica.driver.timers, self._news)
             if not self._reattached:
                 await self._reattach()
                 self._reattached = True
@@ -291,28 +278,31 @@ class OwnedRun:
         assert replica is not None
         default = "start" if replica.next_step == 0 else "workflow task"
         steps = journal.steps(turn.events, replica.names, default)
-        held = [] if turn.close else self._begin_activities(turn)
-        next_row = self._next_run(turn.close.next) if turn.close else None
+        writer = self.worker.turn_writer
+        begun = [] if turn.close else turn_row.begin_activities(writer, self.uuid, turn)
+        next_row = None
+        if turn.close is not None and turn.close.next is not None:
+            next_row = turn_row.next_run(writer, self.uuid, turn.close.next)
         row = TurnRow(
             self.uuid,
             self.token,
             replica.next_step,
             steps,
             messages=list(self._messages),
-            begun=held,
-            ended=self._ended_tasks(turn.events),
-            close=self._closed(turn.close) if turn.close else None,
-            others=self._other_calls(turn, next_row),
+            begun=begun,
+            ended=turn_row.ended_tasks(self.uuid, turn.events, self.activities),
+            close=self._closed(replica, turn.close),
+            others=self._other_calls(replica, turn, next_row),
         )
         faults.reach(Point.BEFORE_COMMIT)
         try:
             verdict = await self.worker.writer.write(row)
         except BaseException:
-            self._give_places_back(held)
+            turn_row.give_places_back(writer, begun)
             self._put_back(news)
             raise
         if verdict is not Verdict.WRITTEN:
-            self._give_places_back(held)
+            turn_row.give_places_back(writer, begun)
             if verdict is Verdict.LOST:
                 raise _Lost
             self._look = True
@@ -328,130 +318,30 @@ class OwnedRun:
             faults.reach(Point.AFTER_CLOSE)
             await self._after_close(turn.close, next_row)
             return True
-        self._apply(turn, held)
+        self._apply(turn, begun)
         await self.worker.after_turn(self)
         return self.replica is None and self.leaving
 
-    def _give_places_back(self, begun: Sequence[BegunActivity]) -> None:
-        for activity in begun:
-            if activity.token is not None:
-                options = activity.event.activity_task_scheduled_event_attributes
-                self.worker.activity_places.give_back(options.task_queue.name)
+    def _closed(self, replica: Replica, close: Close | None) -> ClosedRun | None:
+        if close is None:
+            return None
+        size = replica.driver.history_size
+        return turn_row.closed_run(close, inbox=self.inbox_seen, history_size=size)
 
-    def _ended_tasks(self, events: Sequence[HistoryEvent]) -> list[str]:
-        ended = []
-        for event in events:
-            name = event.WhichOneof("attributes") or ""
-            if name.startswith("activity_task_") and event.event_type not in (
-                EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
-                EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
-                EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED,
-            ):
-                number = getattr(event, name).scheduled_event_id
-                if number in self.activities:
-                    ended.append(ids.activity_task_id(self.uuid, number))
-        return ended
-
-    def _begin_activities(self, turn: Turn) -> list[BegunActivity]:
-        begun = []
-        for effect in turn.effects:
-            if not isinstance(effect, ScheduleActivity):
-                continue
-            event = effect.event
-            scheduled_at = clock.seconds(event.event_time)
-            queue = event.activity_task_scheduled_event_attributes.task_queue.name
-            here = effect.eager_allowed and self.worker.activity_places.take(queue)
-            machine = AttemptMachine(event)
-            begun.append(
-                BegunActivity(
-                    task_id=ids.activity_task_id(self.uuid, event.event_id),
-                    event=event,
-                    state=int(AttemptState.STARTED if here else AttemptState.SCHEDULED),
-                    scheduled_at=scheduled_at,
-                    deadline=None if here else machine.deadline,
-                    executor_id=self.worker.executor_id if here else None,
-                    token=str(uuid.uuid4()) if here else None,
-                    identity=self.worker.identity if here else None,
-                )
-            )
-        return begun
-
-    def _other_calls(self, turn: Turn, next_row: StartRow | None) -> list[Call]:
-        calls = []
-        cancels = [
-            ids.activity_task_id(self.uuid, effect.scheduled_event_id)
-            for effect in turn.effects
-            if isinstance(effect, CancelActivity)
+    def _other_calls(
+        self, replica: Replica, turn: Turn, next_row: StartRow | None
+    ) -> list[Call]:
+        calls = [
+            *turn_row.cancel_calls(
+                self.worker.turn_writer, self.uuid, self.token, turn
+            ),
+            *turn_row.upsert_calls(replica, self.token, turn),
         ]
-        if cancels and turn.close is None:
-            calls.append(activities.ask_cancel(cancels, self.token, self.worker.identity))
-        if any(
-            isinstance(e, UpsertSearchAttributes | UpsertMemo) for e in turn.effects
-        ):
-            calls.append(self._upserts())
         if self.attempt > 1 and turn.close is None:
-            calls.append(self._note_attempt(1, None))
+            calls.append(turn_row.attempt_call(self.uuid, self.token, 1, None))
         if next_row is not None:
             calls.append(runs.start_next(self.uuid, next_row))
         return calls
-
-    def _note_attempt(self, attempt: int, failure: bytes | None) -> Call:
-        return Call(
-            "fail_task",
-            {
-                "workflow_uuid": self.uuid,
-                "token": self.token,
-                "attempt": attempt,
-                "failure": failure,
-            },
-        )
-
-    def _upserts(self) -> Call:
-        assert self.replica is not None
-        attributes = self.replica.driver.search_attributes
-        return Call(
-            "upsert_attributes",
-            {
-                "workflow_uuid": self.uuid,
-                "token": self.token,
-                "search_attributes": runs.search_attributes_json(attributes),
-                "memo": self.replica.driver.memo.SerializeToString(),
-            },
-        )
-
-    def _closed(self, close: Close) -> ClosedRun:
-        assert self.replica is not None
-        error = None
-        if close.failure is not None:
-            error = runs.readable_error(close.failure)
-        return ClosedRun(
-            inbox=self.inbox_seen,
-            status=int(close.status),
-            dbos_status=_DBOS_STATUS[close.status],
-            close_time=runs.iso(close.event.event_time.ToNanoseconds()),
-            history_length=close.event.event_id,
-            history_size=self.replica.driver.history_size,
-            next_run_id=close.next.run_id if close.next else None,
-            output=None if error else runs.readable_result(close.result),
-            error=error,
-        )
-
-    def _next_run(self, new: NewRun | None) -> StartRow | None:
-        if new is None:
-            return None
-        queue = new.started.task_queue.name
-        owner = None
-        if new.backoff == 0 and queue == self.worker.task_queue:
-            owner = Owner(self.worker.executor_id, str(uuid.uuid4()))
-        now = self.worker.clock.now()
-        return StartRow(
-            ids.workflow_id_of(self.uuid),
-            new.run_id,
-            str(uuid.uuid4()),
-            first_events(new.started, now, delayed=new.backoff > 0),
-            new.backoff,
-            owner,
-        )
 
     async def _after_close(self, close: Close, next_row: StartRow | None) -> None:
         self.worker.host.closed(self.uuid, close.event)
@@ -470,18 +360,22 @@ class OwnedRun:
     def _apply(self, turn: Turn, begun: Sequence[BegunActivity]) -> None:
         for activity in begun:
             if activity.token is None:
-                queue = activity.event.activity_task_scheduled_event_attributes
-                self.worker.activity_queued(queue.task_queue.name)
+                self.worker.activity_queued(turn_row.queue_of(activity))
             else:
                 self._start_here(activity)
         for effect in turn.effects:
             match effect:
                 case StartTimer():
-                    self._arm(
+                    self._timers.arm(
                         effect.timer_id, effect.started_event_id, effect.deadline
                     )
                 case CancelTimer():
-                    self._disarm(effect.timer_id)
+                    self._timers.disarm(effect.timer_id)
+                    self._news = [
+                        group
+                        for group in self._news
+                        if timer_of(group) != effect.timer_id
+                    ]
                 case CancelActivity():
                     held = self.activities.get(effect.scheduled_event_id)
                     if held is not None:
@@ -490,79 +384,12 @@ class OwnedRun:
                         self.worker.wake_at(self.worker.clock.seconds())
 
     def _start_here(self, begun: BegunActivity) -> None:
-        assert self.replica is not None
+        assert self.replica is not None, "its turn was just written"
         started = self.replica.driver.started
-        assert started is not None
+        assert started is not None, "the journal was loaded"
         attributes = started.workflow_execution_started_event_attributes
-        row = ActivityRow(
-            task_id=begun.task_id,
-            workflow_uuid=self.uuid,
-            workflow_id=ids.workflow_id_of(self.uuid),
-            run_id=self.run_id,
-            workflow_type=attributes.workflow_type.name,
-            scheduled=begun.event,
-            progress=Progress(
-                1,
-                begun.scheduled_at,
-                started_at=begun.scheduled_at,
-                identity=begun.identity or "",
-                token=begun.token or "",
-            ),
-            state=AttemptState.STARTED,
-            executor_id=begun.executor_id,
-            token=begun.token,
-            eager=True,
-        )
-        self.activities[begun.event.event_id] = self.worker.activity_places.start(
-            row, self
-        )
-
-    def _arm(self, timer_id: str, started_event_id: int, deadline: float) -> None:
-        if timer_id in self._timers:
-            return
-        delay = max(deadline - self.worker.clock.seconds(), 0.0)
-        self._timers[timer_id] = asyncio.get_running_loop().call_later(
-            delay, self._fire, timer_id, started_event_id, deadline
-        )
-
-    def _fire(self, timer_id: str, started_event_id: int, deadline: float) -> None:
-        self._timers.pop(timer_id, None)
-        if self.worker.clock.seconds() < deadline:
-            # The loop's clock runs ahead of the database's.
-            self._arm(timer_id, started_event_id, deadline)
-            return
-        faults.reach(Point.TIMER_FIRED)
-        fired = TimerFiredEventAttributes(
-            timer_id=timer_id, started_event_id=started_event_id
-        )
-        self.add_news(
-            [
-                HistoryEvent(
-                    event_time=self.worker.clock.now(),
-                    event_type=EventType.EVENT_TYPE_TIMER_FIRED,
-                    timer_fired_event_attributes=fired,
-                )
-            ]
-        )
-
-    def _disarm(self, timer_id: str) -> None:
-        handle = self._timers.pop(timer_id, None)
-        if handle is not None:
-            handle.cancel()
-        # Due already but not delivered: the server drops it from its buffer as well.
-        self._news = [
-            group
-            for group in self._news
-            if group[0].timer_fired_event_attributes.timer_id != timer_id
-        ]
-
-    def _rearm(self, replica: Replica) -> None:
-        waiting = {
-            group[0].timer_fired_event_attributes.timer_id for group in self._news
-        }
-        for timer in replica.driver.timers:
-            if str(timer.seq) not in waiting:
-                self._arm(str(timer.seq), timer.started_event_id, timer.deadline)
+        row = turn_row.activity_row(self.uuid, attributes.workflow_type.name, begun)
+        self.activities[begun.event.event_id] = self.worker.places.start(row, self)
 
     async def _reattach(self) -> None:
         """Pick up the activities that went with the run's last owner."""
@@ -607,8 +434,9 @@ class OwnedRun:
         fresh = Replica(self.worker.place, self.uuid)
         await fresh.load()
         news = self._take_news()
+        failure = failed.failure.SerializeToString()
         others = [
-            self._note_attempt(self.attempt + 1, failed.failure.SerializeToString())
+            turn_row.attempt_call(self.uuid, self.token, self.attempt + 1, failure)
         ]
         row = TurnRow(self.uuid, self.token, fresh.next_step, (), others=others)
         as_failure = failed.cause == _NONDETERMINISM and self.worker.fails_workflow(
@@ -624,10 +452,9 @@ class OwnedRun:
             )
             row.steps = journal.steps(turn.events, fresh.names, "workflow task failed")
             row.messages = list(self._messages)
-            row.ended = self._ended_tasks(turn.events)
+            row.ended = turn_row.ended_tasks(self.uuid, turn.events, self.activities)
             if turn.close is not None:
-                self.replica = fresh
-                row.close = self._closed(turn.close)
+                row.close = self._closed(fresh, turn.close)
                 row.others = ()
         verdict = await self.worker.writer.write(row)
         await broken.evict(failed.eviction, failed.message)
@@ -699,8 +526,7 @@ class OwnedRun:
             await asyncio.shield(replica.evict(EvictionReason.TASK_NOT_FOUND, why))
 
     def _end(self) -> None:
-        for handle in self._timers.values():
-            handle.cancel()
+        self._timers.stop()
         for _, _, answer in self._queries:
             if not answer.done():
                 answer.set_result(None)

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dbosify._core import activation as activations
-from dbosify._core.driver import Again, Answered, RunDriver, Worker
+from dbosify._core.driver import Again, Answered, RunDriver
+from dbosify._core.tail import Worker
 from dbosify._model import ids
 from dbosify._model.effects import TaskFailed, Turn
 from dbosify._model.journal import Names

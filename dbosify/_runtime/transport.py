@@ -68,7 +68,9 @@ class PostgresServiceClient(_BridgeServiceClient):
         _refuse_network_options(config)
         self.url = DatabaseUrl.parse(config.target_host)
         self.migrate = (
-            os.environ.get("DBOSIFY_MIGRATE", "1") != "0" if migrate is None else migrate
+            os.environ.get("DBOSIFY_MIGRATE", "1") != "0"
+            if migrate is None
+            else migrate
         )
         self.created_namespace = namespace
         """May be created; any other but `default` must be there already."""
@@ -132,7 +134,8 @@ class PostgresServiceClient(_BridgeServiceClient):
     ) -> Response:
         if service == "health":
             await self.host(self.created_namespace or "default")
-            return HealthCheckResponse(status="SERVING")  # type: ignore[return-value]
+            serving = HealthCheckResponse.ServingStatus.SERVING
+            return HealthCheckResponse(status=serving)  # type: ignore[return-value]
         function = registry.IMPLEMENTED.get(rpc)
         if function is None or service not in ("workflow", "operator", "test"):
             reason = registry.UNIMPLEMENTED.get(rpc, "not a Temporal service")
@@ -267,6 +270,3 @@ def install() -> None:
         SandboxRestrictions.default.passthrough_modules,
     ):
         modules.add("dbosify")
-
-
-

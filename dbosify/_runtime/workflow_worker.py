@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from dbosify._core.driver import Worker
+from dbosify._core.tail import Worker
 from dbosify._model import ids
 from dbosify._model.protos import (
     EvictionReason,
@@ -31,8 +31,10 @@ from dbosify._store.runs import Claim, StartRow
 from . import faults
 from .activity_worker import ActivityPlaces
 from .faults import Point
+from .hints import hinted
 from .owned_run import OwnedRun
 from .replica import Place, Replica, RunVanished, failed_query
+from .turn_row import Writer
 
 if TYPE_CHECKING:
     from .host import Host
@@ -74,7 +76,14 @@ class WorkflowWorker:
         self.task_queue = options.task_queue
         self.identity = options.identity
         self.loop = asyncio.get_running_loop()
-        self.activity_places = ActivityPlaces(host)
+        self.places = ActivityPlaces(host)
+        self.turn_writer = Writer(
+            executor_id=host.executor_id,
+            identity=options.identity,
+            task_queue=options.task_queue,
+            clock=host.clock,
+            places=self.places,
+        )
         self.place = Place(
             database=host.database,
             namespace=options.namespace,
@@ -119,7 +128,7 @@ class WorkflowWorker:
     async def _ask(
         self, activation: WorkflowActivation
     ) -> WorkflowActivationCompletion:
-        answer = self.loop.create_future()
+        answer: asyncio.Future[WorkflowActivationCompletion] = self.loop.create_future()
         self._asked[activation.run_id] = answer
         self._activations.put_nowait(activation)
         return await answer
@@ -287,11 +296,7 @@ class WorkflowWorker:
                     await self._claim_queries()
             except LOST_CONNECTION as error:
                 logger.warning("workflows not claimed: %s", error)
-            try:
-                await asyncio.wait_for(self._wake.wait(), _POLL)
-            except (TimeoutError, asyncio.TimeoutError):
-                pass
-            self._wake.clear()
+            await hinted(self._wake, _POLL)
 
     async def _claim(self) -> bool:
         """Take queued runs; whether there may be more."""

@@ -60,7 +60,10 @@ async def terminate_run(
             workflow_execution_terminated_event_attributes=attributes,
         )
         ended = await runs.end(
-            connection, database, workflow_uuid, (number.step, Step("terminate", (*events, event)))
+            connection,
+            database,
+            workflow_uuid,
+            (number.step, Step("terminate", (*events, event))),
         )
     if ended:
         context.around.closed(workflow_uuid, event)
@@ -82,9 +85,13 @@ async def _unjournaled(
     loaded = await journal.load_in(connection, database, workflow_uuid)
     inboxes = await runs.read_inboxes_in(connection, database, [workflow_uuid])
     run = await runs.find_in(
-        connection, database, ids.workflow_id_of(workflow_uuid), ids.run_id_of(workflow_uuid)
+        connection,
+        database,
+        ids.workflow_id_of(workflow_uuid),
+        ids.run_id_of(workflow_uuid),
     )
-    assert loaded is not None and run is not None, "its row is locked"
+    assert loaded is not None, "its row is locked"
+    assert run is not None, "its row is locked"
     events: list[HistoryEvent] = []
     if run["close_time"] is None:
         events = pending_events(

@@ -67,9 +67,7 @@ def chain_mismatch() -> RPCError:
 
 def not_ready(message: str) -> RPCError:
     """The workflow cannot answer yet."""
-    return error(
-        RPCStatusCode.FAILED_PRECONDITION, message, WorkflowNotReadyFailure()
-    )
+    return error(RPCStatusCode.FAILED_PRECONDITION, message, WorkflowNotReadyFailure())
 
 
 def query_failed(message: str, detail: QueryFailedFailure) -> RPCError:

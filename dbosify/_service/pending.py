@@ -27,7 +27,10 @@ _CANCEL = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
 
 
 def pending_events(
-    events: Sequence[HistoryEvent], inbox: Inbox | None, run: dict[str, Any], now: Timestamp
+    events: Sequence[HistoryEvent],
+    inbox: Inbox | None,
+    run: dict[str, Any],
+    now: Timestamp,
 ) -> list[HistoryEvent]:
     """The events that follow `events` in the history of an open run.
 

@@ -105,9 +105,7 @@ def requeue(row: ActivityRow) -> Call:
 
 def postpone(row: ActivityRow) -> Call:
     """Look at a running activity again at its deadline."""
-    return Call(
-        "postpone_activity", {"task_id": row.task_id, "deadline": row.deadline}
-    )
+    return Call("postpone_activity", {"task_id": row.task_id, "deadline": row.deadline})
 
 
 def end(row: ActivityRow) -> Call:
@@ -159,17 +157,19 @@ def ask_cancel(task_ids: Sequence[str], run_token: str, identity: str) -> Call:
 
 async def due(database: Database, connection: Connection) -> list[ActivityRow]:
     """Lock queued activities whose time is up or whose worker is gone."""
-    rows = await database.run(connection, "due_activities", {})
+    found = await database.run(connection, "due_activities", {})
+    # A row may have been claimed while we waited for it, by a worker that the first
+    # statement's snapshot had not seen or not connected to it.
+    executors = [row["executor_id"] for row in found if row["executor_id"] is not None]
+    live = await database.run(connection, "live_workers", {"executor_ids": executors})
+    alive = {row["executor_id"] for row in live}
     return [
-        _row(row, orphaned=row["orphaned"] and row["executor_id"] is not None)
-        for row in rows
+        _row(row, orphaned=row["executor_id"] not in {None, *alive}) for row in found
     ]
 
 
 def _bytes(message: Payloads | Failure | None) -> bytes | None:
     return message.SerializeToString() if message is not None else None
-
-
 
 
 def detach(row: ActivityRow) -> Call:

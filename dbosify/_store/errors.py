@@ -4,8 +4,6 @@ These reach people who start an application, not people who know dbosify, so the
 raised without the tracebacks of the drivers underneath, and never show a password.
 """
 
-# ruff: noqa: N818 - what is wrong reads better than that it is an error
-
 from __future__ import annotations
 
 from .url import DatabaseUrl

@@ -242,9 +242,7 @@ async def load_in(
 ) -> Journal | None:
     """Read a run's journal within a transaction."""
     return _journal(
-        await database.run(
-            connection, "load_journal", {"workflow_uuid": workflow_uuid}
-        )
+        await database.run(connection, "load_journal", {"workflow_uuid": workflow_uuid})
     )
 
 

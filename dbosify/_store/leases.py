@@ -30,9 +30,7 @@ class Lease:
 
 def connect(database: Database) -> psycopg.Connection[DictRow]:
     """A connection for the lease thread alone."""
-    return psycopg.connect(
-        database.url.conninfo, autocommit=True, row_factory=dict_row
-    )
+    return psycopg.connect(database.url.conninfo, autocommit=True, row_factory=dict_row)
 
 
 def _run(
@@ -84,9 +82,7 @@ def drop(
     _run(connection, database, "drop_lease", {"executor_id": lease.executor_id})
 
 
-def take_over(
-    connection: psycopg.Connection[DictRow], database: Database
-) -> list[str]:
+def take_over(connection: psycopg.Connection[DictRow], database: Database) -> list[str]:
     """Queue the runs of the dead; returns the queues that got some."""
     rows = _run(connection, database, "take_over", {})
     return sorted({row["queue_name"] for row in rows if row["queue_name"]})

@@ -25,5 +25,5 @@ def load(name: str) -> str:
 def bound(name: str, schema: str) -> bytes:
     """The statement `name`, for the tables in `schema`."""
     # The texts are ours alone, so what the stub calls a literal string is met in spirit.
-    statement = sql.SQL(load(name))  # type: ignore[arg-type]
+    statement = sql.SQL(load(name))
     return statement.format(schema=sql.Identifier(schema)).as_bytes(None)

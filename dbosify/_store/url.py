@@ -45,7 +45,7 @@ _HOST = re.compile(
 _PARTS = frozenset({"user", "password", "host", "port", "dbname"})
 
 
-class BadDatabaseUrl(ValueError):  # noqa: N818 - as the store's other errors
+class BadDatabaseUrl(ValueError):
     """The text is not the URL of a Postgres database; never says the password."""
 
 

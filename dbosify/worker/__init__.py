@@ -10,18 +10,167 @@ from typing import Any
 import dbos
 import temporalio.client
 import temporalio.worker
-from temporalio.worker import *  # noqa: F403
 from temporalio.worker import (
-    Interceptor,
-    PatchActivationInput,
-    Plugin,
-    PollerBehavior,
-    PollerBehaviorSimpleMaximum,
-    SharedStateManager,
-    UnsandboxedWorkflowRunner,
-    WorkerDeploymentConfig,
-    WorkerTuner,
-    WorkflowRunner,
+    ActivityInboundInterceptor as ActivityInboundInterceptor,
+)
+from temporalio.worker import (
+    ActivityOutboundInterceptor as ActivityOutboundInterceptor,
+)
+from temporalio.worker import (
+    ActivitySlotInfo as ActivitySlotInfo,
+)
+from temporalio.worker import (
+    ContinueAsNewInput as ContinueAsNewInput,
+)
+from temporalio.worker import (
+    CustomSlotSupplier as CustomSlotSupplier,
+)
+from temporalio.worker import (
+    ExecuteActivityInput as ExecuteActivityInput,
+)
+from temporalio.worker import (
+    ExecuteNexusOperationCancelInput as ExecuteNexusOperationCancelInput,
+)
+from temporalio.worker import (
+    ExecuteNexusOperationStartInput as ExecuteNexusOperationStartInput,
+)
+from temporalio.worker import (
+    ExecuteWorkflowInput as ExecuteWorkflowInput,
+)
+from temporalio.worker import (
+    FixedSizeSlotSupplier as FixedSizeSlotSupplier,
+)
+from temporalio.worker import (
+    HandleQueryInput as HandleQueryInput,
+)
+from temporalio.worker import (
+    HandleSignalInput as HandleSignalInput,
+)
+from temporalio.worker import (
+    HandleUpdateInput as HandleUpdateInput,
+)
+from temporalio.worker import (
+    Interceptor as Interceptor,
+)
+from temporalio.worker import (
+    LocalActivitySlotInfo as LocalActivitySlotInfo,
+)
+from temporalio.worker import (
+    NexusOperationInboundInterceptor as NexusOperationInboundInterceptor,
+)
+from temporalio.worker import (
+    NexusSlotInfo as NexusSlotInfo,
+)
+from temporalio.worker import (
+    PatchActivationInput as PatchActivationInput,
+)
+from temporalio.worker import (
+    Plugin as Plugin,
+)
+from temporalio.worker import (
+    PollerBehavior as PollerBehavior,
+)
+from temporalio.worker import (
+    PollerBehaviorAutoscaling as PollerBehaviorAutoscaling,
+)
+from temporalio.worker import (
+    PollerBehaviorSimpleMaximum as PollerBehaviorSimpleMaximum,
+)
+from temporalio.worker import (
+    Replayer as Replayer,
+)
+from temporalio.worker import (
+    ReplayerConfig as ReplayerConfig,
+)
+from temporalio.worker import (
+    ResourceBasedSlotConfig as ResourceBasedSlotConfig,
+)
+from temporalio.worker import (
+    ResourceBasedSlotSupplier as ResourceBasedSlotSupplier,
+)
+from temporalio.worker import (
+    ResourceBasedTunerConfig as ResourceBasedTunerConfig,
+)
+from temporalio.worker import (
+    SharedHeartbeatSender as SharedHeartbeatSender,
+)
+from temporalio.worker import (
+    SharedStateManager as SharedStateManager,
+)
+from temporalio.worker import (
+    SignalChildWorkflowInput as SignalChildWorkflowInput,
+)
+from temporalio.worker import (
+    SignalExternalWorkflowInput as SignalExternalWorkflowInput,
+)
+from temporalio.worker import (
+    SlotInfo as SlotInfo,
+)
+from temporalio.worker import (
+    SlotMarkUsedContext as SlotMarkUsedContext,
+)
+from temporalio.worker import (
+    SlotPermit as SlotPermit,
+)
+from temporalio.worker import (
+    SlotReleaseContext as SlotReleaseContext,
+)
+from temporalio.worker import (
+    SlotReserveContext as SlotReserveContext,
+)
+from temporalio.worker import (
+    StartActivityInput as StartActivityInput,
+)
+from temporalio.worker import (
+    StartChildWorkflowInput as StartChildWorkflowInput,
+)
+from temporalio.worker import (
+    StartLocalActivityInput as StartLocalActivityInput,
+)
+from temporalio.worker import (
+    StartNexusOperationInput as StartNexusOperationInput,
+)
+from temporalio.worker import (
+    UnsandboxedWorkflowRunner as UnsandboxedWorkflowRunner,
+)
+from temporalio.worker import (
+    WorkerConfig as WorkerConfig,
+)
+from temporalio.worker import (
+    WorkerDeploymentConfig as WorkerDeploymentConfig,
+)
+from temporalio.worker import (
+    WorkerDeploymentVersion as WorkerDeploymentVersion,
+)
+from temporalio.worker import (
+    WorkerTuner as WorkerTuner,
+)
+from temporalio.worker import (
+    WorkflowInboundInterceptor as WorkflowInboundInterceptor,
+)
+from temporalio.worker import (
+    WorkflowInstance as WorkflowInstance,
+)
+from temporalio.worker import (
+    WorkflowInstanceDetails as WorkflowInstanceDetails,
+)
+from temporalio.worker import (
+    WorkflowInterceptorClassInput as WorkflowInterceptorClassInput,
+)
+from temporalio.worker import (
+    WorkflowOutboundInterceptor as WorkflowOutboundInterceptor,
+)
+from temporalio.worker import (
+    WorkflowReplayResult as WorkflowReplayResult,
+)
+from temporalio.worker import (
+    WorkflowReplayResults as WorkflowReplayResults,
+)
+from temporalio.worker import (
+    WorkflowRunner as WorkflowRunner,
+)
+from temporalio.worker import (
+    WorkflowSlotInfo as WorkflowSlotInfo,
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
@@ -48,9 +197,9 @@ class Worker(temporalio.worker.Worker):
         *,
         task_queue: str,
         namespace: str | None = None,
-        activities: Sequence[Callable[..., Any]] = [],  # noqa: B006 - as upstream
-        nexus_service_handlers: Sequence[Any] = [],  # noqa: B006
-        workflows: Sequence[type] = [],  # noqa: B006
+        activities: Sequence[Callable[..., Any]] = [],
+        nexus_service_handlers: Sequence[Any] = [],
+        workflows: Sequence[type] = [],
         activity_executor: concurrent.futures.Executor | None = None,
         workflow_task_executor: concurrent.futures.ThreadPoolExecutor | None = None,
         nexus_task_executor: concurrent.futures.ThreadPoolExecutor | None = None,
@@ -58,8 +207,8 @@ class Worker(temporalio.worker.Worker):
         unsandboxed_workflow_runner: WorkflowRunner = (
             UnsandboxedWorkflowRunner()  # noqa: B008
         ),
-        plugins: Sequence[Plugin] = [],  # noqa: B006
-        interceptors: Sequence[Interceptor] = [],  # noqa: B006
+        plugins: Sequence[Plugin] = [],
+        interceptors: Sequence[Interceptor] = [],
         build_id: str | None = None,
         identity: str | None = None,
         max_cached_workflows: int = 1000,
@@ -80,9 +229,7 @@ class Worker(temporalio.worker.Worker):
         max_eager_activity_reservations_per_workflow_task: int = 3,
         graceful_shutdown_timeout: timedelta = timedelta(),
         plugin_shutdown_timeout: timedelta | None = timedelta(seconds=60),
-        workflow_failure_exception_types: Sequence[  # noqa: B006
-            type[BaseException]
-        ] = [],
+        workflow_failure_exception_types: Sequence[type[BaseException]] = [],
         shared_state_manager: SharedStateManager | None = None,
         debug_mode: bool = False,
         disable_eager_activity_execution: bool = False,

@@ -105,10 +105,10 @@ def greeting_worker(client: Client) -> Worker:
     )
 
 
-async def execute(client: Client, worker: Worker, run: Any, argument: Any) -> str:
+async def execute(client: Client, task_queue: str, run: Any, argument: Any) -> str:
     """Run a workflow to its end; give its id."""
     handle = await client.start_workflow(
-        run, argument, id=f"workflow-{uuid.uuid4()}", task_queue=worker.task_queue
+        run, argument, id=f"workflow-{uuid.uuid4()}", task_queue=task_queue
     )
     await handle.result()
     return handle.id
@@ -122,7 +122,7 @@ def unseen(seen: Seen) -> Seen:
 @pytest.mark.needs("child workflows")
 async def test_children_are_judged_too(client: Client, watcher: Watcher) -> None:
     async with greeting_worker(client) as worker:
-        await execute(client, worker, Greeting.run, "Ada")
+        await execute(client, worker.task_queue, Greeting.run, "Ada")
     seen = watcher.seen()
     for view in (seen, unseen(seen)):
         verdicts = await judge(view, elsewhere=(), known=set())
@@ -132,7 +132,7 @@ async def test_children_are_judged_too(client: Client, watcher: Watcher) -> None
 
 async def test_successors_are_judged_too(client: Client, watcher: Watcher) -> None:
     async with greeting_worker(client) as worker:
-        workflow_id = await execute(client, worker, Passing.run, 1)
+        workflow_id = await execute(client, worker.task_queue, Passing.run, 1)
     seen = watcher.seen()
     for view in (seen, unseen(seen)):
         verdicts = await judge(view, elsewhere=(), known=set())
@@ -142,7 +142,7 @@ async def test_successors_are_judged_too(client: Client, watcher: Watcher) -> No
 
 async def test_a_run_has_one_verdict(client: Client, watcher: Watcher) -> None:
     async with greeting_worker(client) as worker:
-        await execute(client, worker, Passing.run, 0)
+        await execute(client, worker.task_queue, Passing.run, 0)
     known: set[str] = set()
     assert len(await judge(watcher.seen(), elsewhere=(), known=known)) == 1
     assert await judge(watcher.seen(), elsewhere=(), known=known) == []
@@ -150,7 +150,7 @@ async def test_a_run_has_one_verdict(client: Client, watcher: Watcher) -> None:
 
 async def test_a_real_history_is_rejected_once_it_is_doctored(client: Client) -> None:
     async with greeting_worker(client) as worker:
-        workflow_id = await execute(client, worker, Passing.run, 0)
+        workflow_id = await execute(client, worker.task_queue, Passing.run, 0)
     history = await client.get_workflow_handle(workflow_id).fetch_history()
     code = Code.of_worker(worker)
     assert await replay(code, [history]) == [None]

@@ -8,6 +8,7 @@ with ABANDON that fails later), the late outcome is swallowed instead.
 from __future__ import annotations
 
 import enum
+from typing import ClassVar
 
 from google.protobuf.message import Message
 
@@ -183,7 +184,7 @@ class ActivityMachine(Machine):
         job.resolve_activity.result.CopyFrom(resolution)
         out.jobs.append(job)
 
-    table: Table = {
+    table: ClassVar[Table] = {
         State.CREATED: {
             Input.RECORDED: To(State.SCHEDULED, _on_recorded),
             Input.CANCEL: To(State.DROPPED, _on_cancel_unsent),

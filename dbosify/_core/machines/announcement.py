@@ -8,6 +8,7 @@ nondeterminism text calls them, so they are rows here and not files of their own
 from __future__ import annotations
 
 import enum
+from typing import ClassVar
 
 from dbosify._core.commands import Command, Output
 from dbosify._core.fsm import Machine, Table, To
@@ -54,7 +55,7 @@ class Announcement(Machine):
         if self.effect is not None:
             out.effects.append(self.effect)
 
-    table: Table = {
+    table: ClassVar[Table] = {
         State.CREATED: {Input.RECORDED: To(State.RECORDED, _on_recorded)},
         State.RECORDED: {},
     }

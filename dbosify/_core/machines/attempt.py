@@ -8,6 +8,7 @@ the run, or in a row that any worker may claim) is not its business.
 from __future__ import annotations
 
 import enum
+from typing import ClassVar
 
 from temporalio.api.history.v1 import (
     ActivityTaskCanceledEventAttributes,
@@ -75,9 +76,10 @@ class AttemptMachine(Machine):
         self.closing: tuple[HistoryEvent, ...] | None = None
 
     @property
-    def limited(self) -> bool:
-        """Whether a started attempt must be on record before it runs."""
-        return self.options.retry_policy.maximum_attempts > 0
+    def attempt_state(self) -> State:
+        """The state, as it is stored."""
+        assert isinstance(self.state, State), "its table has no other states"
+        return self.state
 
     @property
     def deadline(self) -> float | None:
@@ -336,7 +338,7 @@ class AttemptMachine(Machine):
         )
         self.closing = (started, event)
 
-    table: Table = {
+    table: ClassVar[Table] = {
         State.SCHEDULED: {
             Input.START: To(State.STARTED, _on_start),
             Input.CANCEL: To(State.OVER, _on_cancel_waiting),

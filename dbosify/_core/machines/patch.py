@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import json
+from typing import ClassVar
 
 from temporalio.api.history.v1 import (
     MarkerRecordedEventAttributes,
@@ -68,7 +69,7 @@ class PatchMachine(Machine):
         """See `Recorder.recorded`."""
         self.fire(Input.RECORDED)
 
-    table: Table = {
+    table: ClassVar[Table] = {
         State.CREATED: {Input.RECORDED: To(State.RECORDED)},
         State.RECORDED: {},
     }
@@ -94,7 +95,7 @@ class ChangeVersionMachine(Machine):
     def _on_recorded(self, out: Output) -> None:
         out.effects.append(UpsertSearchAttributes(self.attributes))
 
-    table: Table = {
+    table: ClassVar[Table] = {
         State.CREATED: {Input.RECORDED: To(State.RECORDED, _on_recorded)},
         State.RECORDED: {},
     }

@@ -7,6 +7,7 @@ event at all: the official replayer refuses a history that has one.
 from __future__ import annotations
 
 import enum
+from typing import ClassVar
 
 from temporalio.api.history.v1 import (
     TimerCanceledEventAttributes,
@@ -129,7 +130,7 @@ class TimerMachine(Machine):
     def _on_canceled(self, event: HistoryEvent, out: Output) -> None:
         out.effects.append(CancelTimer(str(self.seq)))
 
-    table: Table = {
+    table: ClassVar[Table] = {
         State.CREATED: {
             Input.RECORDED: To(State.STARTED, _on_started),
             Input.CANCEL: To(State.OVER, _on_cancel_unsent),

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState
+from temporalio.api.enums.v1 import (
+    PendingActivityState,
+    PendingWorkflowTaskState,
+    TaskQueueKind,
+)
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
@@ -60,7 +64,7 @@ def _config(
     started = start_event.workflow_execution_started_event_attributes
     config = response.execution_config
     config.task_queue.name = run["task_queue"]
-    config.task_queue.kind = 1  # TASK_QUEUE_KIND_NORMAL
+    config.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
     for name in ("workflow_execution_timeout", "workflow_run_timeout"):
         if clock.seconds(getattr(started, name)) > 0:
             getattr(config, name).CopyFrom(getattr(started, name))
@@ -203,7 +207,9 @@ def _times(info: PendingActivityInfo, row: ActivityRow) -> None:
             clock.later(row.scheduled.event_time, options.schedule_to_close_timeout)
         )
     if row.state is AttemptState.BACKOFF and progress.completed_at is not None:
-        info.last_attempt_complete_time.CopyFrom(clock.of_seconds(progress.completed_at))
+        info.last_attempt_complete_time.CopyFrom(
+            clock.of_seconds(progress.completed_at)
+        )
         info.current_retry_interval.CopyFrom(
             clock.duration(
                 round(progress.attempt_scheduled_at - progress.completed_at, 6)
@@ -212,4 +218,3 @@ def _times(info: PendingActivityInfo, row: ActivityRow) -> None:
         info.next_attempt_schedule_time.CopyFrom(
             clock.of_seconds(progress.attempt_scheduled_at)
         )
-

@@ -35,9 +35,7 @@ class _Token:
     next_event_id: int
 
     def encode(self) -> bytes:
-        return base64.b64encode(
-            json.dumps([self.run_id, self.next_event_id]).encode()
-        )
+        return base64.b64encode(json.dumps([self.run_id, self.next_event_id]).encode())
 
     @staticmethod
     def decode(data: bytes) -> _Token:

@@ -1,4 +1,4 @@
-"""QueryWorkflow: answered by the worker that owns the run, or by any that can rebuild it.
+"""QueryWorkflow: answered by the worker that owns the run, or by any that rebuilds it.
 
 An open run is asked where it is cached, so that the answer has seen every message sent
 before; a parked run is woken for it; a closed run is rebuilt by any worker of its queue
@@ -106,9 +106,7 @@ async def _ask(
         str(uuid.uuid4()), run["workflow_uuid"], run["run_id"], content, run["inbox"]
     )
     patience = context.time_left(_PATIENCE)
-    await queries.ask(
-        context.database, row, task_queue=run["task_queue"], ttl=patience
-    )
+    await queries.ask(context.database, row, task_queue=run["task_queue"], ttl=patience)
     answer = None
     try:
         with context.around.watch(f"query:{row.query_id}") as watch:
@@ -133,7 +131,5 @@ def _response(result: QueryResult) -> QueryWorkflowResponse:
         raise errors.query_failed(result.failed.message, QueryFailedFailure())
     payloads = Payloads(payloads=[result.succeeded.response])
     if payloads.ByteSize() > validate.MAX_BLOB:
-        raise errors.query_failed(
-            "Blob data size exceeds limit.", QueryFailedFailure()
-        )
+        raise errors.query_failed("Blob data size exceeds limit.", QueryFailedFailure())
     return QueryWorkflowResponse(query_result=payloads)

@@ -6,7 +6,11 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.enums.v1 import (
+    TaskQueueKind,
+    WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy,
+)
 from temporalio.api.errordetails.v1 import WorkflowExecutionAlreadyStartedFailure
 from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionRequest,
@@ -252,7 +256,7 @@ def _start_attributes(
         priority=request.priority if request.HasField("priority") else None,
     )
     started.task_queue.name = request.task_queue.name
-    started.task_queue.kind = 1  # TASK_QUEUE_KIND_NORMAL
+    started.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
     if request.HasField("retry_policy"):
         started.retry_policy.CopyFrom(request.retry_policy)
     memo, attributes = _without_nulls(request)
@@ -278,9 +282,7 @@ def _without_nulls(
 
 
 def _is_null(payload: Payload) -> bool:
-    return (
-        payload.metadata.get("encoding") == b"binary/null" or payload.data == b"null"
-    )
+    return payload.metadata.get("encoding") == b"binary/null" or payload.data == b"null"
 
 
 def _timeouts(
@@ -321,14 +323,14 @@ def _apply_policy_defaults(request: StartWorkflowExecutionRequest) -> None:
             conflict.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
         )
     else:
-        request.workflow_id_conflict_policy = (
-            conflict.WORKFLOW_ID_CONFLICT_POLICY_FAIL
-        )
+        request.workflow_id_conflict_policy = conflict.WORKFLOW_ID_CONFLICT_POLICY_FAIL
 
 
 def _check(request: StartWorkflowExecutionRequest) -> None:
     _check_ids(request)
-    validate.timeout(request.workflow_execution_timeout, "WorkflowExecutionTimeoutSeconds")
+    validate.timeout(
+        request.workflow_execution_timeout, "WorkflowExecutionTimeoutSeconds"
+    )
     validate.timeout(request.workflow_run_timeout, "WorkflowRunTimeoutSeconds")
     validate.timeout(request.workflow_task_timeout, "WorkflowTaskTimeoutSeconds")
     validate.length(request.request_id, "RequestId")
@@ -353,9 +355,7 @@ def _check_ids(request: StartWorkflowExecutionRequest) -> None:
         raise errors.invalid("WorkflowId is not set on request.")
     size = len(request.workflow_id.encode())
     if size > validate.MAX_ID_LENGTH:
-        raise errors.invalid(
-            f"WorkflowId exceeds maximum allowed length ({size}/1000)"
-        )
+        raise errors.invalid(f"WorkflowId exceeds maximum allowed length ({size}/1000)")
     validate.clean(request.workflow_id)
     if request.HasField("retry_policy"):
         validate.retry_policy(request.retry_policy)
@@ -382,9 +382,7 @@ def _check_task_queue(request: StartWorkflowExecutionRequest) -> None:
         raise errors.invalid("taskQueue length exceeds limit")
     validate.clean(name)
     if name.startswith("/_sys/"):
-        raise errors.invalid(
-            "task queue name cannot start with reserved prefix /_sys/"
-        )
+        raise errors.invalid("task queue name cannot start with reserved prefix /_sys/")
 
 
 def _check_policies(request: StartWorkflowExecutionRequest) -> None:

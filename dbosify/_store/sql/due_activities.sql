@@ -1,6 +1,6 @@
 -- Queued activities whose deadline has come or whose worker is gone, locked.
 -- Index: dbosify_activities (deadline), (executor_id).
-SELECT a.*, e.workflow_type, e.workflow_id, live.executor_id IS NULL AS orphaned,
+SELECT a.*, e.workflow_type, e.workflow_id,
        EXTRACT(epoch FROM a.attempt_scheduled_at)::float8 AS attempt_scheduled_s,
        EXTRACT(epoch FROM a.started_at)::float8 AS started_s,
        EXTRACT(epoch FROM a.completed_at)::float8 AS completed_s,

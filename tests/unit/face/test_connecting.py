@@ -15,7 +15,10 @@ import dbosify.client
 import dbosify.worker
 from dbosify.client import Client
 from dbosify.common import HeaderCodecBehavior, QueryRejectCondition
-from dbosify.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from dbosify.converter import (
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+)
 from dbosify.runtime import Runtime, TelemetryConfig
 from dbosify.service import (
     DnsLoadBalancingConfig,

@@ -1,0 +1,179 @@
+"""The growing end of a run's history: event ids, times, and the events of a task.
+
+The driver says what happens; here it becomes events. Numbers continue from the journal,
+and the tail of one workflow task is what its turn journals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from temporalio.api.enums.v1 import SuggestContinueAsNewReason, TaskQueueKind
+from temporalio.api.history.v1 import (
+    WorkflowTaskCompletedEventAttributes,
+    WorkflowTaskFailedEventAttributes,
+    WorkflowTaskScheduledEventAttributes,
+    WorkflowTaskStartedEventAttributes,
+)
+
+from dbosify._model.effects import TaskFailed
+from dbosify._model.protos import EventType, HistoryEvent, Timestamp
+
+CORE_FLAGS = (1, 2, 3)
+"""Ids and types checked on replay; patches upsert a search attribute; the terminal
+command moves behind all others. Core's numbers; every history we write has them."""
+
+_SUGGEST_EVENTS = 4096
+_SUGGEST_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What a worker writes about itself into the tasks it completes."""
+
+    identity: str
+    build_id: str = ""
+    sdk_name: str = "temporal-python"
+    sdk_version: str = ""
+
+
+class Tail:
+    """See the module's text.
+
+    Args:
+        worker: what to write about the worker.
+        task_queue: of the run.
+    """
+
+    def __init__(self, worker: Worker, task_queue: str) -> None:
+        self.events: list[HistoryEvent] = []
+        self.last_event_id = 0
+        self.size = 0
+        self.scheduled_event_id = 0
+        """An open WorkflowTaskScheduled event, or 0."""
+        self.flags_written = False
+        self.now = Timestamp()
+        self._worker = worker
+        self._task_queue = task_queue
+
+    def begin(self, now: Timestamp, news: Iterable[HistoryEvent]) -> None:
+        """Start a new tail, with events that have happened."""
+        self.now = now
+        self.events = []
+        for event in news:
+            self.append(event)
+
+    def append(self, event: HistoryEvent) -> None:
+        """Give an event its number and place."""
+        self.last_event_id += 1
+        event.event_id = self.last_event_id
+        event.task_id = self.last_event_id
+        if not event.HasField("event_time"):
+            event.event_time.CopyFrom(self.now)
+        _link_started(event, self.events)
+        self.events.append(event)
+        self.size += event.ByteSize()
+
+    def start_task(
+        self, start: HistoryEvent, *, attempt: int, request_id: str
+    ) -> HistoryEvent:
+        """Schedule a workflow task, unless one is open, and start it."""
+        if not self.scheduled_event_id:
+            self._schedule_task(start, attempt)
+        attributes = WorkflowTaskStartedEventAttributes(
+            scheduled_event_id=self.scheduled_event_id,
+            identity=self._worker.identity,
+            request_id=request_id,
+            history_size_bytes=self.size,
+        )
+        reasons = SuggestContinueAsNewReason
+        if self.last_event_id + 1 > _SUGGEST_EVENTS:
+            attributes.suggest_continue_as_new_reasons.append(
+                reasons.SUGGEST_CONTINUE_AS_NEW_REASON_TOO_MANY_HISTORY_EVENTS
+            )
+        if self.size > _SUGGEST_BYTES:
+            attributes.suggest_continue_as_new_reasons.append(
+                reasons.SUGGEST_CONTINUE_AS_NEW_REASON_HISTORY_SIZE_TOO_LARGE
+            )
+        attributes.suggest_continue_as_new = bool(
+            attributes.suggest_continue_as_new_reasons
+        )
+        event = HistoryEvent(
+            event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+            event_time=self.now,
+            workflow_task_started_event_attributes=attributes,
+        )
+        self.append(event)
+        return event
+
+    def complete_task(self, started: HistoryEvent, new_flags: Iterable[int]) -> int:
+        """Complete the open task; returns the event's id.
+
+        Args:
+            started: the task's WorkflowTaskStarted event.
+            new_flags: SDK flags used in this task for the first time.
+        """
+        attributes = WorkflowTaskCompletedEventAttributes(
+            scheduled_event_id=self.scheduled_event_id,
+            started_event_id=started.event_id,
+            identity=self._worker.identity,
+        )
+        metadata = attributes.sdk_metadata
+        if not self.flags_written:
+            metadata.core_used_flags.extend(CORE_FLAGS)
+            metadata.sdk_name = self._worker.sdk_name
+            metadata.sdk_version = self._worker.sdk_version
+            self.flags_written = True
+        metadata.lang_used_flags.extend(sorted(new_flags))
+        attributes.worker_version.build_id = self._worker.build_id
+        event = HistoryEvent(
+            event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+            workflow_task_completed_event_attributes=attributes,
+        )
+        self.append(event)
+        self.scheduled_event_id = 0
+        return event.event_id
+
+    def fail_task(self, started: HistoryEvent, failed: TaskFailed) -> None:
+        """Fail the open task."""
+        attributes = WorkflowTaskFailedEventAttributes(
+            scheduled_event_id=self.scheduled_event_id,
+            started_event_id=started.event_id,
+            cause=failed.cause,
+            failure=failed.failure,
+            identity=self._worker.identity,
+        )
+        self.append(
+            HistoryEvent(
+                event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+                workflow_task_failed_event_attributes=attributes,
+            )
+        )
+
+    def _schedule_task(self, start: HistoryEvent, attempt: int) -> None:
+        attributes = WorkflowTaskScheduledEventAttributes(attempt=attempt)
+        attributes.task_queue.name = self._task_queue
+        attributes.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+        started = start.workflow_execution_started_event_attributes
+        attributes.start_to_close_timeout.CopyFrom(started.workflow_task_timeout)
+        event = HistoryEvent(
+            event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+            workflow_task_scheduled_event_attributes=attributes,
+        )
+        self.append(event)
+        self.scheduled_event_id = event.event_id
+
+
+def _link_started(event: HistoryEvent, before: Sequence[HistoryEvent]) -> None:
+    """Point an activity's closing event at the started event right before it."""
+    name = event.WhichOneof("attributes")
+    if not before or name in (None, "activity_task_started_event_attributes"):
+        return
+    previous = before[-1]
+    if previous.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+        return
+    attributes = getattr(event, name or "")
+    started = previous.activity_task_started_event_attributes
+    if getattr(attributes, "scheduled_event_id", 0) == started.scheduled_event_id:
+        attributes.started_event_id = previous.event_id

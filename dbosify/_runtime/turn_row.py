@@ -1,0 +1,219 @@
+"""From a turn, as the core answers it, to the row that the store writes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+from dbosify._core.machines.attempt import AttemptMachine
+from dbosify._model import clock, ids
+from dbosify._model.activity import ActivityRow, AttemptState, Progress
+from dbosify._model.effects import (
+    CancelActivity,
+    Close,
+    NewRun,
+    ScheduleActivity,
+    Turn,
+    UpsertMemo,
+    UpsertSearchAttributes,
+)
+from dbosify._model.protos import EventType, HistoryEvent, WorkflowExecutionStatus
+from dbosify._model.start import first_events
+from dbosify._store import activities, runs
+from dbosify._store.engine import Call
+from dbosify._store.journal import BegunActivity, ClosedRun
+from dbosify._store.runs import Owner, StartRow
+
+from .activity_worker import ActivityPlaces
+from .clock import DatabaseClock
+from .replica import Replica
+
+_DBOS_STATUS = {
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED: "SUCCESS",
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: "SUCCESS",
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED: "ERROR",
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED: "CANCELLED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes: the same for all runs of a worker."""
+
+    executor_id: str
+    identity: str
+    task_queue: str
+    clock: DatabaseClock
+    places: ActivityPlaces
+
+
+def begin_activities(
+    writer: Writer, workflow_uuid: str, turn: Turn
+) -> list[BegunActivity]:
+    """The activities that a turn schedules; slots are taken for those that run here."""
+    begun = []
+    for effect in turn.effects:
+        if not isinstance(effect, ScheduleActivity):
+            continue
+        event = effect.event
+        queue = event.activity_task_scheduled_event_attributes.task_queue.name
+        here = effect.eager_allowed and writer.places.take(queue)
+        begun.append(
+            BegunActivity(
+                task_id=ids.activity_task_id(workflow_uuid, event.event_id),
+                event=event,
+                state=int(AttemptState.STARTED if here else AttemptState.SCHEDULED),
+                scheduled_at=clock.seconds(event.event_time),
+                deadline=None if here else AttemptMachine(event).deadline,
+                executor_id=writer.executor_id if here else None,
+                token=str(uuid.uuid4()) if here else None,
+                identity=writer.identity if here else None,
+            )
+        )
+    return begun
+
+
+def give_places_back(writer: Writer, begun: Sequence[BegunActivity]) -> None:
+    """The turn was not written: nothing begins."""
+    for activity in begun:
+        if activity.token is not None:
+            writer.places.give_back(queue_of(activity))
+
+
+def queue_of(begun: BegunActivity) -> str:
+    """The task queue of an activity."""
+    return begun.event.activity_task_scheduled_event_attributes.task_queue.name
+
+
+def activity_row(
+    workflow_uuid: str, workflow_type: str, begun: BegunActivity
+) -> ActivityRow:
+    """An eager activity as it stands in the database once its turn is written."""
+    return ActivityRow(
+        task_id=begun.task_id,
+        workflow_uuid=workflow_uuid,
+        workflow_id=ids.workflow_id_of(workflow_uuid),
+        run_id=ids.run_id_of(workflow_uuid),
+        workflow_type=workflow_type,
+        scheduled=begun.event,
+        progress=Progress(
+            1,
+            begun.scheduled_at,
+            started_at=begun.scheduled_at,
+            identity=begun.identity or "",
+            token=begun.token or "",
+        ),
+        state=AttemptState.STARTED,
+        executor_id=begun.executor_id,
+        token=begun.token,
+        eager=True,
+    )
+
+
+def ended_tasks(
+    workflow_uuid: str, events: Sequence[HistoryEvent], held: Container[int]
+) -> list[str]:
+    """The eager activities whose outcomes a turn journals."""
+    ended = []
+    for event in events:
+        name = event.WhichOneof("attributes") or ""
+        if name.startswith("activity_task_") and event.event_type not in (
+            EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
+            EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
+            EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED,
+        ):
+            number = getattr(event, name).scheduled_event_id
+            if number in held:
+                ended.append(ids.activity_task_id(workflow_uuid, number))
+    return ended
+
+
+def closed_run(close: Close, *, inbox: int, history_size: int) -> ClosedRun:
+    """How a turn closes its run.
+
+    Args:
+        close: the core's word.
+        inbox: messages that the turn has seen; one more and it is refused.
+        history_size: bytes.
+    """
+    error = None
+    if close.failure is not None:
+        error = runs.readable_error(close.failure)
+    return ClosedRun(
+        inbox=inbox,
+        status=int(close.status),
+        dbos_status=_DBOS_STATUS[close.status],
+        close_time=runs.iso(close.event.event_time.ToNanoseconds()),
+        history_length=close.event.event_id,
+        history_size=history_size,
+        next_run_id=close.next.run_id if close.next else None,
+        output=None if error else runs.readable_result(close.result),
+        error=error,
+    )
+
+
+def next_run(writer: Writer, workflow_uuid: str, new: NewRun) -> StartRow:
+    """The next run of a chain; this process owns it if it may begin at once."""
+    owner = None
+    if new.backoff == 0 and new.started.task_queue.name == writer.task_queue:
+        owner = Owner(writer.executor_id, str(uuid.uuid4()))
+    return StartRow(
+        ids.workflow_id_of(workflow_uuid),
+        new.run_id,
+        str(uuid.uuid4()),
+        first_events(new.started, writer.clock.now(), delayed=new.backoff > 0),
+        new.backoff,
+        owner,
+    )
+
+
+def cancel_calls(
+    writer: Writer, workflow_uuid: str, token: str, turn: Turn
+) -> list[Call]:
+    """Statements that pass the workflow's cancel requests on to its activities."""
+    tasks = [
+        ids.activity_task_id(workflow_uuid, effect.scheduled_event_id)
+        for effect in turn.effects
+        if isinstance(effect, CancelActivity)
+    ]
+    if not tasks or turn.close is not None:
+        return []
+    return [activities.ask_cancel(tasks, token, writer.identity)]
+
+
+def upsert_calls(replica: Replica, token: str, turn: Turn) -> list[Call]:
+    """Statements that store the run's attributes and memo as the turn leaves them."""
+    if not any(
+        isinstance(e, UpsertSearchAttributes | UpsertMemo) for e in turn.effects
+    ):
+        return []
+    driver = replica.driver
+    return [
+        Call(
+            "upsert_attributes",
+            {
+                "workflow_uuid": replica.workflow_uuid,
+                "token": token,
+                "search_attributes": runs.search_attributes_json(
+                    driver.search_attributes
+                ),
+                "memo": driver.memo.SerializeToString(),
+            },
+        )
+    ]
+
+
+def attempt_call(
+    workflow_uuid: str, token: str, attempt: int, failure: bytes | None
+) -> Call:
+    """The statement that notes how often a run's workflow task was tried."""
+    return Call(
+        "fail_task",
+        {
+            "workflow_uuid": workflow_uuid,
+            "token": token,
+            "attempt": attempt,
+            "failure": failure,
+        },
+    )
