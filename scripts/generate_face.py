@@ -24,6 +24,9 @@ FACE = Path(__file__).resolve().parent.parent / "dbosify"
 HAND_WRITTEN = frozenset({"", "client", "testing", "worker"})
 """Where dbosify differs from temporalio; the modules are written by hand."""
 
+REPLACED = {"client": "Client", "worker": "Worker"}
+"""Hand-written namesakes and the one class each has of its own."""
+
 NOT_FACE = frozenset({"bridge"})
 """Public by name, private by upstream's own word: dbosify takes its place."""
 
@@ -111,6 +114,32 @@ def excuse(line: str) -> str:
     return f"  # noqa: {', '.join(rules)}" if rules else ""
 
 
+def render_but(source: Path, name: str, replaced: str) -> str:
+    """The names of a hand-written module's namesake but the class it replaces.
+
+    A type checker keeps the first of two equal names, so a star import would hide the
+    class that follows it; these names are listed one by one.
+    """
+    body = ast.parse((source / name / "__init__.py").read_text(encoding="utf-8")).body
+    listed = next(
+        ast.literal_eval(statement.value)
+        for statement in body
+        if isinstance(statement, ast.Assign)
+        and ast.unparse(statement.targets[0]) == "__all__"
+    )
+    lines = [
+        f'"""All names of `temporalio.{name}` but `{replaced}`."""',
+        "",
+        MARK,
+        *(
+            f"from temporalio.{name} import {item} as {item}"
+            for item in sorted(listed)
+            if item != replaced
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def expected_files(source: Path) -> dict[Path, str]:
     """Maps each generated file to its text."""
     files = {}
@@ -120,6 +149,8 @@ def expected_files(source: Path) -> dict[Path, str]:
         path = FACE.joinpath(*module.name.split("."))
         path = path / "__init__.py" if module.children else path.with_suffix(".py")
         files[path] = render(module)
+    for name, replaced in REPLACED.items():
+        files[FACE / "_face" / f"{name}.py"] = render_but(source, name, replaced)
     return files
 
 

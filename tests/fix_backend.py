@@ -1,5 +1,3 @@
-import re
-
 """Chooses what the ported tests talk to: dbosify on Postgres, or Temporal's server.
 
 A ported test says what users of Temporal rely on. Run with ``--against temporal`` the
@@ -8,6 +6,7 @@ Temporal doesn't do fails there; run without, it asks the same of dbosify. Nothi
 a test depends on the choice except through the fixtures and markers of this plugin.
 """
 
+import re
 import shutil
 import socket
 import subprocess

@@ -14,10 +14,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-import psycopg
-
 from dbosify._model.protos import HistoryEvent
 from dbosify._store.engine import LOST_CONNECTION, Database
+from dbosify._store.notify import ListenError, listen
 
 logger = logging.getLogger(__name__)
 
@@ -144,17 +143,12 @@ class Listener:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._listen()
-            except psycopg.Error as error:
+                listen(
+                    self._database,
+                    (CHANNEL, DBOS_CHANNEL),
+                    self._hints.received,
+                    self._stop,
+                )
+            except ListenError as error:
                 logger.debug("listening interrupted: %s", error)
                 self._stop.wait(1.0)
-
-    def _listen(self) -> None:
-        with psycopg.connect(
-            self._database.url.conninfo, autocommit=True
-        ) as connection:
-            connection.execute(f"LISTEN {CHANNEL}")
-            connection.execute(f"LISTEN {DBOS_CHANNEL}")
-            while not self._stop.is_set():
-                for notification in connection.notifies(timeout=1.0):
-                    self._hints.received(notification.channel, notification.payload)

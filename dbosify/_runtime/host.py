@@ -23,11 +23,14 @@ from dbosify._store.migrate import ensure_schema
 from dbosify._store.runs import Claim, Owner
 from dbosify._store.url import DatabaseUrl, schema_of_namespace
 
+from . import dbos_runtime
 from .clock import DatabaseClock
 from .hints import Hints, Listener, Watch
 from .lease import LeaseKeeper
 
 if TYPE_CHECKING:
+    from dbos import DBOSConfig
+
     from .activity_worker import ActivityWorker
 
 logger = logging.getLogger(__name__)
@@ -85,6 +88,8 @@ class Host:
         self._writers: dict[asyncio.AbstractEventLoop, TurnWriter] = {}
         self._lock = threading.Lock()
         self._ready = False
+        self._hosts_dbos = False
+        self.dbos_config: DBOSConfig | None = None
 
     @property
     def executor_id(self) -> str:
@@ -142,6 +147,9 @@ class Host:
             self._workers.append(worker)
         if first:
             await asyncio.to_thread(self.keeper.start)
+            self._hosts_dbos = await dbos_runtime.launch(
+                self.database, self.executor_id, self.dbos_config
+            )
 
     async def leave(self, worker: LocalWorker) -> None:
         """A worker has ended, its runs are given up."""
@@ -149,6 +157,9 @@ class Host:
             self._workers.remove(worker)
             last = not self._workers
         if last:
+            if self._hosts_dbos:
+                self._hosts_dbos = False
+                await dbos_runtime.end()
             await asyncio.to_thread(self.keeper.stop)
 
     def activity_workers(self, task_queue: str) -> list[ActivityWorker]:

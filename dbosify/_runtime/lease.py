@@ -14,11 +14,9 @@ import time
 import uuid
 from collections.abc import Callable
 
-import psycopg
-
 from dbosify._store import leases
 from dbosify._store.engine import Database
-from dbosify._store.leases import Lease
+from dbosify._store.leases import Lease, LeaseConnection, LeaseError
 
 from .clock import DatabaseClock
 
@@ -64,7 +62,7 @@ class LeaseKeeper:
         """Take the lease, then keep it; blocks until it is taken.
 
         Raises:
-            psycopg.Error: the database cannot be reached.
+            LeaseError: the database cannot be reached.
         """
         connection = leases.connect(self._database)
         self._take(connection)
@@ -81,27 +79,27 @@ class LeaseKeeper:
             self._thread.join(timeout=5)
             self._thread = None
 
-    def _take(self, connection: psycopg.Connection[dict[str, object]]) -> None:
+    def _take(self, connection: LeaseConnection) -> None:
         asked = time.time_ns()
         self._clock.adjust(leases.take(connection, self._database, self.lease), asked)
 
-    def _run(self, connection: psycopg.Connection[dict[str, object]]) -> None:
+    def _run(self, connection: LeaseConnection) -> None:
         while not self._stop.wait(RENEW):
             try:
                 if connection.closed:
                     connection = leases.connect(self._database)
                 self._turn(connection)
-            except psycopg.Error as error:
+            except LeaseError as error:
                 logger.warning("lease not renewed: %s", error)
                 connection.close()
         try:
             if not connection.closed:
                 leases.drop(connection, self._database, self.lease)
                 connection.close()
-        except psycopg.Error as error:
+        except LeaseError as error:
             logger.debug("lease not given up, it will run out: %s", error)
 
-    def _turn(self, connection: psycopg.Connection[dict[str, object]]) -> None:
+    def _turn(self, connection: LeaseConnection) -> None:
         asked = time.time_ns()
         now = leases.renew(connection, self._database, self.lease)
         if now is None:

@@ -1,9 +1,9 @@
 """A run that this process owns: one task that takes in news, turn after turn.
 
 News are what happened in this process (an activity ended, a timer fired) and what
-others sent (messages, read from the inbox when a hint says so, and before every close). Each
-turn hands them to the replica, writes what it answers in one fenced transaction, and
-only then lets the effects begin.
+others sent (messages, read from the inbox when a hint says so). Each turn hands them to
+the replica, writes what it answers in one fenced transaction, and only then lets the
+effects begin.
 """
 
 from __future__ import annotations

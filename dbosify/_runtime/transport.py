@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import dbos
 import google.protobuf.message
 import temporalio.common
 import temporalio.runtime
 import temporalio.service
 from temporalio.bridge.proto.health.v1 import HealthCheckResponse
 from temporalio.service import ConnectConfig, ServiceClient, _BridgeServiceClient
-from temporalio.worker.workflow_sandbox import SandboxRestrictions
+from temporalio.worker.workflow_sandbox._importer import Importer
 
 from dbosify._service import errors, registry
 from dbosify._service.context import Context
-from dbosify._store._dbos import dbos_client_url
 from dbosify._store.engine import LOST_CONNECTION
 from dbosify._store.errors import SchemaMissing, StoreError
 from dbosify._store.url import DatabaseUrl, is_postgres_url
@@ -72,6 +72,8 @@ class PostgresServiceClient(_BridgeServiceClient):
             if migrate is None
             else migrate
         )
+        self.dbos_config: Any = None
+        """The user's own configuration of the DBOS runtime, if there is one."""
         self.created_namespace = namespace
         """May be created; any other but `default` must be there already."""
         self._hosts: dict[str, Host] = {}
@@ -209,7 +211,10 @@ class _Bridge(bridge.BridgeClient):
         self.identity = service.config.identity
 
     async def host(self, namespace: str) -> Host:
-        return await self._service.host(namespace)
+        host = await self._service.host(namespace)
+        if self._service.dbos_config is not None:
+            host.dbos_config = self._service.dbos_config
+        return host
 
 
 def _refuse_network_options(config: ConnectConfig) -> None:
@@ -236,37 +241,45 @@ def service_client(target: str, namespace: str) -> PostgresServiceClient:
     return PostgresServiceClient(ConnectConfig(target), namespace=namespace)
 
 
-def service_of_dbos_client(
-    client: dbos.DBOSClient, namespace: str
-) -> PostgresServiceClient:
-    """A service client on the database of a DBOS client."""
-    return service_client(dbos_client_url(client), namespace)
-
-
 _official_connect = ServiceClient.connect
+
+_connecting: ContextVar[str | None] = ContextVar("dbosify_connecting", default=None)
+
+
+@contextmanager
+def connecting_to(namespace: str) -> Iterator[None]:
+    """Say which namespace is meant: a connection of Temporal's is not made to one."""
+    token = _connecting.set(namespace)
+    try:
+        yield
+    finally:
+        _connecting.reset(token)
 
 
 async def _connect(config: ConnectConfig) -> ServiceClient:
     if not is_postgres_url(config.target_host):
         return await _official_connect(config)
-    client = PostgresServiceClient(config)
+    namespace = _connecting.get()
+    client = PostgresServiceClient(config, namespace=namespace)
     if not config.lazy:
         try:
-            await client.host("default")
+            await client.host(namespace or "default")
         except StoreError as error:
             raise error.with_traceback(None) from None
     return client
 
 
 def install() -> None:
-    """Take both seats; again is harmless."""
+    """Take both seats and pass every sandbox; again is harmless."""
     ServiceClient.connect = staticmethod(_connect)  # type: ignore[method-assign]
     bridge.install()
-    for modules in (
-        SandboxRestrictions.passthrough_modules_minimum,
-        SandboxRestrictions.passthrough_modules_with_temporal,
-        SandboxRestrictions.passthrough_modules_maximum,
-        SandboxRestrictions.passthrough_modules_default,
-        SandboxRestrictions.default.passthrough_modules,
-    ):
-        modules.add("dbosify")
+    Importer.module_configured_passthrough = _passes  # type: ignore[method-assign]
+
+
+_is_configured = Importer.module_configured_passthrough
+
+
+def _passes(importer: Importer, name: str) -> bool:
+    # Not by adding to the SDK's sets: a user's own restrictions may have been made of
+    # them before, or name every module themselves.
+    return name.partition(".")[0] == "dbosify" or _is_configured(importer, name)

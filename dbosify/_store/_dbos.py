@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import dbos._dbos
 from dbos import DBOSClient
+from dbos._serialization import DBOSPortableJSON, Serializer
 
 
 def dbos_client_url(client: DBOSClient) -> str:
     """The URL of the database that a DBOS client uses."""
     return client._sys_db.engine.url.render_as_string(hide_password=False)
+
+
+def portable_serializer() -> Serializer:
+    """DBOS's JSON serializer, which its tools in every language read."""
+    return DBOSPortableJSON
+
+
+def has_runtime() -> bool:
+    """Whether this process has a DBOS runtime already."""
+    return dbos._dbos._dbos_global_instance is not None

@@ -7,13 +7,17 @@ that neither a busy event loop nor a full pool makes it look dead.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from . import statements
 from .engine import Database
+
+LeaseConnection: TypeAlias = psycopg.Connection[DictRow]
+LeaseError = psycopg.Error
+"""The database could not be asked; the lease goes on running out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +32,13 @@ class Lease:
     """Seconds that the lease holds without being renewed."""
 
 
-def connect(database: Database) -> psycopg.Connection[DictRow]:
+def connect(database: Database) -> LeaseConnection:
     """A connection for the lease thread alone."""
     return psycopg.connect(database.url.conninfo, autocommit=True, row_factory=dict_row)
 
 
 def _run(
-    connection: psycopg.Connection[DictRow],
+    connection: LeaseConnection,
     database: Database,
     name: str,
     params: dict[str, Any],
@@ -43,9 +47,7 @@ def _run(
     return cursor.fetchall() if cursor.description else []
 
 
-def take(
-    connection: psycopg.Connection[DictRow], database: Database, lease: Lease
-) -> int:
+def take(connection: LeaseConnection, database: Database, lease: Lease) -> int:
     """Enter the live workers; returns the database's clock in microseconds."""
     rows = _run(
         connection,
@@ -62,9 +64,7 @@ def take(
     return int(rows[0]["now_us"])
 
 
-def renew(
-    connection: psycopg.Connection[DictRow], database: Database, lease: Lease
-) -> int | None:
+def renew(connection: LeaseConnection, database: Database, lease: Lease) -> int | None:
     """Renew; returns the database's clock, or None if the lease was lost."""
     rows = _run(
         connection,
@@ -75,22 +75,18 @@ def renew(
     return int(rows[0]["now_us"]) if rows else None
 
 
-def drop(
-    connection: psycopg.Connection[DictRow], database: Database, lease: Lease
-) -> None:
+def drop(connection: LeaseConnection, database: Database, lease: Lease) -> None:
     """Leave the live workers."""
     _run(connection, database, "drop_lease", {"executor_id": lease.executor_id})
 
 
-def take_over(connection: psycopg.Connection[DictRow], database: Database) -> list[str]:
+def take_over(connection: LeaseConnection, database: Database) -> list[str]:
     """Queue the runs of the dead; returns the queues that got some."""
     rows = _run(connection, database, "take_over", {})
     return sorted({row["queue_name"] for row in rows if row["queue_name"]})
 
 
-def wake_parked(
-    connection: psycopg.Connection[DictRow], database: Database
-) -> list[str]:
+def wake_parked(connection: LeaseConnection, database: Database) -> list[str]:
     """Queue what is parked and due; returns the queues that got some."""
     rows = _run(connection, database, "wake_parked", {})
     return sorted({row["queue_name"] for row in rows if row["queue_name"]})

@@ -24,6 +24,6 @@ def load(name: str) -> str:
 @cache
 def bound(name: str, schema: str) -> bytes:
     """The statement `name`, for the tables in `schema`."""
-    # The texts are ours alone, so what the stub calls a literal string is met in spirit.
+    # The texts are ours alone, which is what the literal type asks for.
     statement = sql.SQL(load(name))
     return statement.format(schema=sql.Identifier(schema)).as_bytes(None)

@@ -10,170 +10,21 @@ from typing import Any
 import dbos
 import temporalio.client
 import temporalio.worker
-from temporalio.worker import (
-    ActivityInboundInterceptor as ActivityInboundInterceptor,
-)
-from temporalio.worker import (
-    ActivityOutboundInterceptor as ActivityOutboundInterceptor,
-)
-from temporalio.worker import (
-    ActivitySlotInfo as ActivitySlotInfo,
-)
-from temporalio.worker import (
-    ContinueAsNewInput as ContinueAsNewInput,
-)
-from temporalio.worker import (
-    CustomSlotSupplier as CustomSlotSupplier,
-)
-from temporalio.worker import (
-    ExecuteActivityInput as ExecuteActivityInput,
-)
-from temporalio.worker import (
-    ExecuteNexusOperationCancelInput as ExecuteNexusOperationCancelInput,
-)
-from temporalio.worker import (
-    ExecuteNexusOperationStartInput as ExecuteNexusOperationStartInput,
-)
-from temporalio.worker import (
-    ExecuteWorkflowInput as ExecuteWorkflowInput,
-)
-from temporalio.worker import (
-    FixedSizeSlotSupplier as FixedSizeSlotSupplier,
-)
-from temporalio.worker import (
-    HandleQueryInput as HandleQueryInput,
-)
-from temporalio.worker import (
-    HandleSignalInput as HandleSignalInput,
-)
-from temporalio.worker import (
-    HandleUpdateInput as HandleUpdateInput,
-)
-from temporalio.worker import (
-    Interceptor as Interceptor,
-)
-from temporalio.worker import (
-    LocalActivitySlotInfo as LocalActivitySlotInfo,
-)
-from temporalio.worker import (
-    NexusOperationInboundInterceptor as NexusOperationInboundInterceptor,
-)
-from temporalio.worker import (
-    NexusSlotInfo as NexusSlotInfo,
-)
-from temporalio.worker import (
-    PatchActivationInput as PatchActivationInput,
-)
-from temporalio.worker import (
-    Plugin as Plugin,
-)
-from temporalio.worker import (
-    PollerBehavior as PollerBehavior,
-)
-from temporalio.worker import (
-    PollerBehaviorAutoscaling as PollerBehaviorAutoscaling,
-)
-from temporalio.worker import (
-    PollerBehaviorSimpleMaximum as PollerBehaviorSimpleMaximum,
-)
-from temporalio.worker import (
-    Replayer as Replayer,
-)
-from temporalio.worker import (
-    ReplayerConfig as ReplayerConfig,
-)
-from temporalio.worker import (
-    ResourceBasedSlotConfig as ResourceBasedSlotConfig,
-)
-from temporalio.worker import (
-    ResourceBasedSlotSupplier as ResourceBasedSlotSupplier,
-)
-from temporalio.worker import (
-    ResourceBasedTunerConfig as ResourceBasedTunerConfig,
-)
-from temporalio.worker import (
-    SharedHeartbeatSender as SharedHeartbeatSender,
-)
-from temporalio.worker import (
-    SharedStateManager as SharedStateManager,
-)
-from temporalio.worker import (
-    SignalChildWorkflowInput as SignalChildWorkflowInput,
-)
-from temporalio.worker import (
-    SignalExternalWorkflowInput as SignalExternalWorkflowInput,
-)
-from temporalio.worker import (
-    SlotInfo as SlotInfo,
-)
-from temporalio.worker import (
-    SlotMarkUsedContext as SlotMarkUsedContext,
-)
-from temporalio.worker import (
-    SlotPermit as SlotPermit,
-)
-from temporalio.worker import (
-    SlotReleaseContext as SlotReleaseContext,
-)
-from temporalio.worker import (
-    SlotReserveContext as SlotReserveContext,
-)
-from temporalio.worker import (
-    StartActivityInput as StartActivityInput,
-)
-from temporalio.worker import (
-    StartChildWorkflowInput as StartChildWorkflowInput,
-)
-from temporalio.worker import (
-    StartLocalActivityInput as StartLocalActivityInput,
-)
-from temporalio.worker import (
-    StartNexusOperationInput as StartNexusOperationInput,
-)
-from temporalio.worker import (
-    UnsandboxedWorkflowRunner as UnsandboxedWorkflowRunner,
-)
-from temporalio.worker import (
-    WorkerConfig as WorkerConfig,
-)
-from temporalio.worker import (
-    WorkerDeploymentConfig as WorkerDeploymentConfig,
-)
-from temporalio.worker import (
-    WorkerDeploymentVersion as WorkerDeploymentVersion,
-)
-from temporalio.worker import (
-    WorkerTuner as WorkerTuner,
-)
-from temporalio.worker import (
-    WorkflowInboundInterceptor as WorkflowInboundInterceptor,
-)
-from temporalio.worker import (
-    WorkflowInstance as WorkflowInstance,
-)
-from temporalio.worker import (
-    WorkflowInstanceDetails as WorkflowInstanceDetails,
-)
-from temporalio.worker import (
-    WorkflowInterceptorClassInput as WorkflowInterceptorClassInput,
-)
-from temporalio.worker import (
-    WorkflowOutboundInterceptor as WorkflowOutboundInterceptor,
-)
-from temporalio.worker import (
-    WorkflowReplayResult as WorkflowReplayResult,
-)
-from temporalio.worker import (
-    WorkflowReplayResults as WorkflowReplayResults,
-)
-from temporalio.worker import (
-    WorkflowRunner as WorkflowRunner,
-)
-from temporalio.worker import (
-    WorkflowSlotInfo as WorkflowSlotInfo,
-)
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from dbosify._face.worker import *  # noqa: F403
+from dbosify._face.worker import (
+    Interceptor,
+    PatchActivationInput,
+    Plugin,
+    PollerBehavior,
+    PollerBehaviorSimpleMaximum,
+    SharedStateManager,
+    UnsandboxedWorkflowRunner,
+    WorkerDeploymentConfig,
+    WorkerTuner,
+    WorkflowRunner,
+)
 from dbosify._runtime.transport import service_client
 from dbosify.client import Client
 from dbosify.worker import workflow_sandbox as workflow_sandbox
@@ -285,4 +136,6 @@ def _client_of(target: str | dbos.DBOSConfig, namespace: str) -> Client:
     url = target.get("system_database_url")
     if not url:
         raise ValueError("the DBOSConfig has no system_database_url")
-    return Client(service_client(url, namespace), namespace=namespace)
+    service = service_client(url, namespace)
+    service.dbos_config = target
+    return Client(service, namespace=namespace)

@@ -52,6 +52,7 @@ class Activities:
         """
         details = activity.info().heartbeat_details
         start = int(details[0]) if details else 0
+        await self._leave_trace(f"from {start}")
         for step in range(start + 1, TOP + 1):
             await self._leave_trace(f"from {start} to {step}")
             activity.heartbeat(step)

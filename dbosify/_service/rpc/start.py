@@ -31,7 +31,7 @@ from dbosify._model.protos import (
 from dbosify._model.start import first_events
 from dbosify._service import errors, validate
 from dbosify._service.context import Context
-from dbosify._service.ending import terminate_run
+from dbosify._service.ending import find_run, terminate_run
 from dbosify._service.run_ids import new_run_id
 from dbosify._store import runs
 from dbosify._store.runs import Claim, StartRow
@@ -119,6 +119,9 @@ async def _on_existing(
         if latest["status"] in _REUSABLE[request.workflow_id_reuse_policy]:
             return None
         raise _finished(request, latest)
+    fresh = await find_run(context, request.workflow_id, latest["run_id"])
+    if fresh is None or fresh["close_time"] is not None:
+        return None  # cancelled through DBOS, say
     match request.workflow_id_conflict_policy:
         case WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
             return _existing(context, request, latest, started=False)

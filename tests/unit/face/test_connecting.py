@@ -1,5 +1,7 @@
 """Every way to a client, and that each of them leads to one that works."""
 
+# ruff: noqa: A002 - the SDK names these parameters
+
 import dataclasses
 import inspect
 from collections.abc import Awaitable, Callable

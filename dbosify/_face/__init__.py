@@ -1,0 +1,1 @@
+"""Upstream names that stand beside a class of ours; generated."""

@@ -1,0 +1,1 @@
+"""What Temporal's core was seen to do, as tables, and what plays them to ours."""

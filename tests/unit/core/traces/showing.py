@@ -1,0 +1,148 @@
+"""Jobs, events, effects and failures as the words that the tables use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dbosify._model.effects import (
+    CancelActivity,
+    CancelTimer,
+    Effect,
+    ScheduleActivity,
+    StartTimer,
+    UpsertMemo,
+    UpsertSearchAttributes,
+)
+from dbosify._model.protos import (
+    EventType,
+    Failure,
+    HistoryEvent,
+    Payload,
+    RetryState,
+    TimeoutType,
+    WorkflowActivationJob,
+)
+from tests.unit.core.spelling import BEGAN
+
+_SHORTER = (
+    ("WorkflowExecution", "Run"),
+    ("WorkflowTask", "Task"),
+    ("ActivityTask", "Activity"),
+    ("UpsertWorkflowSearchAttributes", "Upserted"),
+    ("WorkflowPropertiesModified", "MemoModified"),
+    ("MarkerRecorded", "Marker"),
+)
+
+
+def job(shown: WorkflowActivationJob) -> str:
+    """A job of an activation: what kind, whose, and what it brings."""
+    match shown.WhichOneof("variant"):
+        case "initialize_workflow":
+            return "init"
+        case "notify_has_patch":
+            return f"patch {shown.notify_has_patch.patch_id}"
+        case "fire_timer":
+            return f"timer {shown.fire_timer.seq}"
+        case "signal_workflow":
+            signal = shown.signal_workflow
+            words = ["signal", signal.signal_name, *_texts(signal.input)]
+            return " ".join([*words, f"@{signal.originating_event_id}"])
+        case "cancel_workflow":
+            return f"cancel {shown.cancel_workflow.reason}".rstrip()
+        case "resolve_activity":
+            return f"activity {shown.resolve_activity.seq} {_resolution(shown)}"
+        case other:
+            return f"{other}?"
+
+
+def _resolution(shown: WorkflowActivationJob) -> str:
+    result = shown.resolve_activity.result
+    status = result.WhichOneof("status") or ""
+    if status != "completed":
+        return f"{status}: {failure(getattr(result, status).failure)}"
+    if not result.completed.HasField("result"):
+        return "completed"
+    return f"completed {text(result.completed.result)}"
+
+
+def text(payload: Payload) -> str:
+    """A payload's JSON."""
+    return payload.data.decode()
+
+
+def _texts(payloads: Iterable[Payload]) -> list[str]:
+    return [text(payload) for payload in payloads]
+
+
+def failure(shown: Failure) -> str:
+    """A failure with its causes, outermost first."""
+    match shown.WhichOneof("failure_info"):
+        case "activity_failure_info":
+            info = shown.activity_failure_info
+            words = [
+                shown.message,
+                f"({info.activity_type.name}/{info.activity_id}",
+                f"{info.scheduled_event_id}-{info.started_event_id}",
+                RetryState.Name(info.retry_state).removeprefix("RETRY_STATE_"),
+            ]
+            if info.identity:
+                words.append(info.identity)
+            described = " ".join(words) + ")"
+        case "application_failure_info":
+            application = shown.application_failure_info
+            described = f"{application.type or 'error'} '{shown.message}'"
+            if application.non_retryable:
+                described += " for good"
+        case "timeout_failure_info":
+            kind = TimeoutType.Name(shown.timeout_failure_info.timeout_type)
+            described = f"{kind.removeprefix('TIMEOUT_TYPE_')} '{shown.message}'"
+            described += f" of {shown.source}"
+        case "canceled_failure_info":
+            details = _texts(shown.canceled_failure_info.details.payloads)
+            described = " ".join(["canceled", *details])
+        case _:
+            described = f"'{shown.message}'"
+    if shown.HasField("cause"):
+        described += f" <- {failure(shown.cause)}"
+    return described
+
+
+def history(events: Iterable[HistoryEvent]) -> str:
+    """A history; an undisturbed workflow task is one word."""
+    words = " ".join(event(each) for each in events)
+    return re.sub(r"TaskScheduled TaskStarted TaskCompleted", "Task", words)
+
+
+def event(shown: HistoryEvent) -> str:
+    """The kind of an event, in one word."""
+    name = EventType.Name(shown.event_type).removeprefix("EVENT_TYPE_")
+    word = "".join(part.capitalize() for part in name.split("_"))
+    for long, short in _SHORTER:
+        word = word.replace(long, short)
+    return word
+
+
+def effect(shown: Effect) -> str:
+    """What follows from a turn; moments are seconds since the run began."""
+    match shown:
+        case ScheduleActivity():
+            how = "" if shown.eager_allowed else " by queue"
+            return f"activity {shown.event.event_id}{how}"
+        case CancelActivity():
+            return f"cancel activity {shown.scheduled_event_id}"
+        case StartTimer():
+            due = round(shown.deadline - BEGAN, 6)
+            return f"timer {shown.timer_id} of {shown.started_event_id} at {due:g}"
+        case CancelTimer():
+            return f"cancel timer {shown.timer_id}"
+        case UpsertSearchAttributes():
+            return f"attributes {fields(shown.attributes.indexed_fields)}"
+        case UpsertMemo():
+            return f"memo {fields(shown.memo.fields)}"
+
+
+def fields(shown: Mapping[str, Payload] | Any) -> str:
+    """Named payloads, by name."""
+    return " ".join(f"{name}={text(shown[name])}" for name in sorted(shown))
