@@ -44,11 +44,20 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment):
     @classmethod
     def from_client(cls, client: temporalio.client.Client) -> WorkflowEnvironment:
         """Create an environment around a client; see Temporal's method."""
-        wrapped = super().from_client(client).client
-        if isinstance(client, Client):
-            # Temporal's method answers with a client of Temporal's class.
-            wrapped = Client(**wrapped.config())
-        return cls(wrapped)
+        return cls(super().from_client(client).client)
+
+    def __init__(self, client: temporalio.client.Client) -> None:
+        """Create an environment around a client, which is made one of ours."""
+        if not isinstance(client, Client):
+            client = Client(**client.config())
+        super().__init__(client)
+
+    @property
+    def client(self) -> Client:
+        """Client to this environment."""
+        client = super().client
+        assert isinstance(client, Client), "made so when the environment was"
+        return client
 
     @classmethod
     async def start_local(

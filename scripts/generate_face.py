@@ -136,6 +136,10 @@ def render_but(source: Path, name: str, replaced: str) -> str:
             for item in sorted(listed)
             if item != replaced
         ),
+        "",
+        "__all__ = [",
+        *(f'    "{item}",' for item in sorted(listed) if item != replaced),
+        "]",
     ]
     return "\n".join(lines) + "\n"
 

@@ -26,7 +26,9 @@ from .fsm import Nondeterminism
 class Recorder(Protocol):
     """The part of a machine that learns which event its command became."""
 
-    title: str
+    @property
+    def title(self) -> str:
+        """How Temporal's nondeterminism texts call it."""
 
     def recorded(self, command: Command, event: HistoryEvent, out: Output) -> None:
         """The command now stands in history as `event`."""

@@ -67,6 +67,9 @@ class Answered:
 
 Outcome = Again | Replayed | Answered | Turn | TaskFailed
 
+_CAUSE = WorkflowTaskFailedCause
+_REFUSALS = (Nondeterminism, FatalMachineError, BadCommand)
+
 
 class RunDriver:
     """The machines and commands of one run.
@@ -112,6 +115,7 @@ class RunDriver:
         self._task_started = HistoryEvent()
         self._next_run_id = ""
         self._used_flags: set[int] = set()
+        self._sdk_version = ""
 
     # What others may ask of it.
 
@@ -159,8 +163,18 @@ class RunDriver:
 
     # Activations.
 
-    def next_replay(self) -> WorkflowActivation | None:
-        """The next activation that rebuilds the run, if any is due."""
+    def next_replay(self) -> WorkflowActivation | TaskFailed | None:
+        """The next activation that rebuilds the run, if any is due.
+
+        Returns:
+            A failure if the journal itself is at odds with what the code did so far.
+        """
+        try:
+            return self._next_replay()
+        except _REFUSALS as error:
+            return _refusal(error)
+
+    def _next_replay(self) -> WorkflowActivation | None:
         while self._batches:
             batch = self._batches.popleft()
             self._batch = batch
@@ -171,6 +185,7 @@ class RunDriver:
             for event in batch.commands:
                 marker = patch.patch_of(event)
                 if marker is not None:
+                    self.translator.known_patches.add(marker[0])
                     self._jobs.append(patch.notify(marker[0]))
             self._advance(batch.started)
             activation = self._feed(batch.news, batch.started, replaying=True)
@@ -186,7 +201,7 @@ class RunDriver:
         now: Timestamp,
         next_run_id: str,
         request_id: str,
-    ) -> WorkflowActivation | Turn:
+    ) -> WorkflowActivation | Turn | TaskFailed:
         """Start a workflow task with new events.
 
         Args:
@@ -196,7 +211,8 @@ class RunDriver:
             request_id: of the WorkflowTaskStarted event.
 
         Returns:
-            The activation, or the finished turn if the workflow need not hear of it.
+            The activation, or the finished turn if the workflow need not hear of it,
+            or a failure if the news make no sense.
         """
         self._next_run_id = next_run_id
         self._link_canceled(news)
@@ -206,7 +222,10 @@ class RunDriver:
         )
         fresh, self._backlog = [*self._backlog, *news], []
         self._advance(started)
-        activation = self._feed(fresh, started, replaying=False)
+        try:
+            activation = self._feed(fresh, started, replaying=False)
+        except _REFUSALS as error:
+            return _refusal(error)
         return self._end_live_task() if activation is None else activation
 
     def fail_task(
@@ -267,7 +286,7 @@ class RunDriver:
         if completion.WhichOneof("status") != "successful":
             failed = completion.failed
             cause = failed.force_cause or (
-                WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
+                _CAUSE.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
             )
             return TaskFailed(
                 cause,
@@ -277,25 +296,8 @@ class RunDriver:
             )
         try:
             return self._complete_task(completion)
-        except Nondeterminism as error:
-            return _task_failed(
-                WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR,
-                error,
-                EvictionReason.NONDETERMINISM,
-            )
-        except BadCommand as error:
-            return TaskFailed(
-                error.cause,
-                error.failure(),
-                EvictionReason.FATAL,
-                "Error reporting WFT to server",
-            )
-        except FatalMachineError as error:
-            return _task_failed(
-                WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
-                error,
-                EvictionReason.FATAL,
-            )
+        except _REFUSALS as error:
+            return _refusal(error)
 
     def _complete_task(self, completion: WorkflowActivationCompletion) -> Outcome:
         success = completion.successful
@@ -350,13 +352,13 @@ class RunDriver:
             fired = event.timer_fired_event_attributes
             timer = self.translator.timers_by_event.get(fired.started_event_id)
             if timer is None:
-                raise FatalMachineError(f"no timer for {describe(event)}")
+                raise _without_command(event)
             timer.on_fired(event, out)
         else:
             scheduled = scheduled_event_of(event)
             machine = self.translator.activities_by_event.get(scheduled)
             if machine is None:
-                raise FatalMachineError(f"no machine for {describe(event)}")
+                raise _without_command(event)
             machine.on_event(event, out)
 
     def _issue(self, *, replaying: bool) -> WorkflowActivation:
@@ -368,12 +370,19 @@ class RunDriver:
         activation.is_replaying = replaying
         activation.history_length = self._task_started.event_id
         activation.available_internal_flags.extend(sorted(self.flags))
-        activation.deployment_version_for_current_task.build_id = self.worker.build_id
-        if self.flags or self._tail.flags_written:
-            activation.last_sdk_version = self.worker.sdk_version
+        self._show_versions(activation)
         activation.jobs.extend(activations.in_order(self._jobs))
         self._jobs = []
         return activation
+
+    def _show_versions(self, activation: WorkflowActivation) -> None:
+        build_id = self.worker.build_id
+        if self._batch is not None:
+            completed = self._batch.completed.workflow_task_completed_event_attributes
+            build_id = completed.worker_version.build_id
+        if build_id:
+            activation.deployment_version_for_current_task.build_id = build_id
+        activation.last_sdk_version = self._sdk_version
 
     def _advance(self, started: HistoryEvent) -> None:
         self._task_started = started
@@ -398,17 +407,17 @@ class RunDriver:
                 )
             match(command, event)
             self._record(command, event, out)
-        self._finish_task()
+        self._finish_task(batch.completed)
 
     def _skip_marker(self, event: HistoryEvent, rest: deque[HistoryEvent]) -> bool:
         """Whether the event is a patch marker that the code no longer asks for."""
         marker = patch.patch_of(event)
         if marker is None:
             return False
-        head = self._peek_command()
-        if head is not None and isinstance(head.machine, patch.PatchMachine):
-            return False
         patch_id, deprecated = marker
+        head = self._head()
+        if head is not None and patch.asks_for(head.machine, patch_id):
+            return False
         if not deprecated:
             raise patch.missing_command(patch_id)
         if rest and patch.is_change_version(rest[0]):
@@ -417,7 +426,7 @@ class RunDriver:
 
     def _end_live_task(self) -> Turn:
         out = Output()
-        completed_id = self._tail.complete_task(
+        completed = self._tail.complete_task(
             self._task_started, self._used_flags - self.flags
         )
         commands = [c for c in self._outgoing if not c.dropped]
@@ -428,7 +437,7 @@ class RunDriver:
             event = HistoryEvent(event_type=command.event_type)
             attributes = getattr(event, command.attributes_field)
             attributes.CopyFrom(command.attributes)
-            attributes.workflow_task_completed_event_id = completed_id
+            attributes.workflow_task_completed_event_id = completed.event_id
             if command.metadata is not None:
                 event.user_metadata.CopyFrom(command.metadata)
             self._tail.append(event)
@@ -445,7 +454,8 @@ class RunDriver:
                 next=template.next,
             )
             self.closed = True
-        self._finish_task()
+        self._finish_task(completed)
+        self.attempt = 1
         return Turn(tuple(self._tail.events), tuple(out.effects), close)
 
     def _record(self, command: Command, event: HistoryEvent, out: Output) -> None:
@@ -468,26 +478,31 @@ class RunDriver:
         for key, value in modified.upserted_memo.fields.items():
             _put(self.memo.fields, key, value)
 
-    def _peek_command(self) -> Command | None:
+    def _head(self) -> Command | None:
+        """The next command as core orders them: the first closing one comes last."""
         while self._outgoing and self._outgoing[0].dropped:
             self._outgoing.popleft()
-        return self._outgoing[0] if self._outgoing else None
+        closing = None
+        for command in self._outgoing:
+            if command.dropped:
+                continue
+            if not command.terminal:
+                return command
+            closing = closing or command
+        return closing
 
     def _next_command(self) -> Command | None:
-        """The next command as core orders them: the first closing one comes last."""
-        if self._peek_command() is None:
-            return None
-        for index, command in enumerate(self._outgoing):
-            if not command.terminal and not command.dropped:
-                del self._outgoing[index]
-                return command
-        command = self._outgoing.popleft()
-        self._outgoing.clear()
+        command = self._head()
+        if command is None or command.terminal:
+            self._outgoing.clear()
+        else:
+            self._outgoing.remove(command)
         return command
 
-    def _finish_task(self) -> None:
+    def _finish_task(self, completed: HistoryEvent) -> None:
+        metadata = completed.workflow_task_completed_event_attributes.sdk_metadata
+        self._sdk_version = metadata.sdk_version or self._sdk_version
         self.translator.forget_finished()
-        self.attempt = 1
         self.flags.update(self._used_flags)
         self._used_flags = set()
         self._current = None
@@ -530,9 +545,28 @@ def _put(fields: MutableMapping[str, Payload], key: str, value: Payload) -> None
         fields[key].CopyFrom(value)
 
 
-def _task_failed(
-    cause: WorkflowTaskFailedCause.ValueType, error: Exception, reason: int
-) -> TaskFailed:
+def _without_command(event: HistoryEvent) -> Nondeterminism:
+    return Nondeterminism(
+        "During event handling, this event had an initial command ID but we could not"
+        f" find a matching command for it: {describe(event)}"
+    )
+
+
+def _refusal(error: Nondeterminism | FatalMachineError | BadCommand) -> TaskFailed:
+    """What a task comes to that core or the server would refuse."""
+    if isinstance(error, BadCommand):
+        return TaskFailed(
+            error.cause,
+            error.failure(),
+            EvictionReason.FATAL,
+            "Error reporting WFT to server",
+        )
+    if isinstance(error, Nondeterminism):
+        cause = _CAUSE.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
+        reason = EvictionReason.NONDETERMINISM
+    else:
+        cause = _CAUSE.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
+        reason = EvictionReason.FATAL
     failure = Failure(message=str(error))
     failure.application_failure_info.SetInParent()
     return TaskFailed(

@@ -107,8 +107,10 @@ class Tail:
         self.append(event)
         return event
 
-    def complete_task(self, started: HistoryEvent, new_flags: Iterable[int]) -> int:
-        """Complete the open task; returns the event's id.
+    def complete_task(
+        self, started: HistoryEvent, new_flags: Iterable[int]
+    ) -> HistoryEvent:
+        """Complete the open task.
 
         Args:
             started: the task's WorkflowTaskStarted event.
@@ -133,7 +135,7 @@ class Tail:
         )
         self.append(event)
         self.scheduled_event_id = 0
-        return event.event_id
+        return event
 
     def fail_task(self, started: HistoryEvent, failed: TaskFailed) -> None:
         """Fail the open task."""

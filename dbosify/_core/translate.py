@@ -46,6 +46,9 @@ class Translator:
         self.timers: dict[int, TimerMachine] = {}
         self.timers_by_event: dict[int, TimerMachine] = {}
         self.patches: set[str] = set()
+        """Asked for by the code that runs now."""
+        self.known_patches: set[str] = set()
+        """These, and those that older code asked for."""
         self._last_activity = 0
         self._last_timer = 0
 
@@ -118,7 +121,9 @@ class Translator:
 
     def _start_timer(self, source: WorkflowCommand, out: Output) -> None:
         wanted = source.start_timer
-        validate.timer(wanted.seq, wanted.start_to_fire_timeout)
+        validate.timer(
+            wanted.seq, wanted.start_to_fire_timeout, self.timers.values()
+        )
         machine = TimerMachine(wanted.seq, wanted.start_to_fire_timeout)
         self.timers[wanted.seq] = machine
         self._last_timer = max(self._last_timer, wanted.seq)
@@ -135,7 +140,8 @@ class Translator:
         if patch_id in self.patches:
             return
         self.patches.add(patch_id)
-        out.commands.extend(patch.commands(patch_id, deprecated, self.patches))
+        self.known_patches.add(patch_id)
+        out.commands.extend(patch.commands(patch_id, deprecated, self.known_patches))
 
 
 def _upsert(source: WorkflowCommand, out: Output) -> None:

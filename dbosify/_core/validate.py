@@ -17,6 +17,7 @@ from dbosify._model.protos import (
 )
 
 from .machines.activity import ActivityMachine
+from .machines.timer import TimerMachine
 
 _ACTIVITY = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
@@ -25,6 +26,9 @@ _DUPLICATE_ACTIVITY = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_SCHEDULE_ACTIVITY_DUPLICATE_ID
 )
 _TIMER = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTRIBUTES
+_DUPLICATE_TIMER = (
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID
+)
 
 MAX_ID_LENGTH = 1000
 
@@ -87,7 +91,7 @@ def activity(command: ScheduleActivity, others: Iterable[ActivityMachine]) -> No
             f" ActivityType={command.activity_type}",
         )
     if any(
-        other.pending and other.command.activity_id == command.activity_id
+        other.holds_id and other.command.activity_id == command.activity_id
         for other in others
     ):
         raise BadCommand(
@@ -97,15 +101,21 @@ def activity(command: ScheduleActivity, others: Iterable[ActivityMachine]) -> No
         )
 
 
-def timer(seq: int, delay: Duration) -> None:
+def timer(seq: int, delay: Duration, others: Iterable[TimerMachine]) -> None:
     """Check a start-timer command.
 
     Raises:
-        BadCommand: the duration is negative.
+        BadCommand: the duration is negative, or the id is taken.
     """
     if clock.seconds(delay) < 0:
         raise BadCommand(
             _TIMER,
             "An invalid StartToFireTimeout is set on StartTimerCommand: negative"
             f" duration. TimerId={seq}",
+        )
+    if any(other.holds_id and other.seq == seq for other in others):
+        raise BadCommand(
+            _DUPLICATE_TIMER,
+            "invalid history builder state for action: add-timer-started-event,"
+            f" TimerID: {seq}",
         )

@@ -89,8 +89,8 @@ class Replica:
 
     async def rebuild(self) -> TaskFailed | None:
         """Replay the journal; says what went wrong, if the code does not fit it."""
-        while (activation := self.driver.next_replay()) is not None:
-            outcome = await self.work(activation)
+        while (shown := self.driver.next_replay()) is not None:
+            outcome = shown if isinstance(shown, TaskFailed) else await self.work(shown)
             if isinstance(outcome, TaskFailed):
                 return outcome
         return None

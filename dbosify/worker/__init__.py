@@ -20,7 +20,6 @@ from dbosify._face.worker import (
     PollerBehavior,
     PollerBehaviorSimpleMaximum,
     SharedStateManager,
-    UnsandboxedWorkflowRunner,
     WorkerDeploymentConfig,
     WorkerTuner,
     WorkflowRunner,
@@ -30,6 +29,9 @@ from dbosify.client import Client
 from dbosify.worker import workflow_sandbox as workflow_sandbox
 
 _DEFAULT_EXTERNAL_STORAGE_CONCURRENCY = 3
+_UNSANDBOXED: WorkflowRunner = temporalio.worker.Worker.__init__.__kwdefaults__[
+    "unsandboxed_workflow_runner"
+]
 
 
 class Worker(temporalio.worker.Worker):
@@ -48,16 +50,14 @@ class Worker(temporalio.worker.Worker):
         *,
         task_queue: str,
         namespace: str | None = None,
-        activities: Sequence[Callable[..., Any]] = [],
+        activities: Sequence[Callable] = [],  # type: ignore[type-arg]
         nexus_service_handlers: Sequence[Any] = [],
         workflows: Sequence[type] = [],
         activity_executor: concurrent.futures.Executor | None = None,
         workflow_task_executor: concurrent.futures.ThreadPoolExecutor | None = None,
         nexus_task_executor: concurrent.futures.ThreadPoolExecutor | None = None,
         workflow_runner: WorkflowRunner = SandboxedWorkflowRunner(),  # noqa: B008
-        unsandboxed_workflow_runner: WorkflowRunner = (
-            UnsandboxedWorkflowRunner()  # noqa: B008
-        ),
+        unsandboxed_workflow_runner: WorkflowRunner = _UNSANDBOXED,
         plugins: Sequence[Plugin] = [],
         interceptors: Sequence[Interceptor] = [],
         build_id: str | None = None,

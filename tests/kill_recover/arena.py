@@ -47,7 +47,7 @@ class Case:
     workflow_id: str = field(default_factory=lambda: f"run-{uuid.uuid4()}")
     queue: str = field(default_factory=lambda: f"queue-{uuid.uuid4()}")
     died_at: float = 0.0
-    known: Sequence[WorkflowHistory] = ()
+    known: Sequence[evidence.Row] = ()
 
 
 class Arena:
@@ -140,7 +140,7 @@ class Arena:
         await self.begin(case)
         await case.victim.killed()
         case.died_at = time.monotonic()
-        case.known = await self.histories(case)
+        case.known = await evidence.journal_of(self.url, case.workflow_id)
 
     async def begin(self, case: Case) -> None:
         """Make the run the victim's, and send it its signals."""

@@ -94,6 +94,11 @@ class ActivityMachine(Machine):
         return self.state in (State.SCHEDULED, State.CANCELING, State.LET_GO)
 
     @property
+    def holds_id(self) -> bool:
+        """Whether no other activity may have its id yet."""
+        return self.pending or self.state is State.CREATED
+
+    @property
     def cancel_sent(self) -> bool:
         """Whether its task is to be told of the cancellation."""
         if self.state is State.CANCELING:

@@ -76,6 +76,11 @@ class TimerMachine(Machine):
         """Whether it will fire unless cancelled."""
         return self.state is State.STARTED
 
+    @property
+    def holds_id(self) -> bool:
+        """Whether no other timer may have its id yet."""
+        return self.state in (State.CREATED, State.STARTED)
+
     def check(self, command: Command, event: HistoryEvent) -> None:
         """See `Recorder.check`; neither ids nor durations are compared here."""
 
