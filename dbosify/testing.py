@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import temporalio.client
 import temporalio.common
@@ -44,20 +44,16 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment):
     @classmethod
     def from_client(cls, client: temporalio.client.Client) -> WorkflowEnvironment:
         """Create an environment around a client; see Temporal's method."""
-        return cls(super().from_client(client).client)
-
-    def __init__(self, client: temporalio.client.Client) -> None:
-        """Create an environment around a client, which is made one of ours."""
-        if not isinstance(client, Client):
-            client = Client(**client.config())
-        super().__init__(client)
+        wrapped = super().from_client(client).client
+        if isinstance(client, Client):
+            # Temporal's method answers with a client of Temporal's class.
+            wrapped = Client(**wrapped.config())
+        return cls(wrapped)
 
     @property
     def client(self) -> Client:
-        """Client to this environment."""
-        client = super().client
-        assert isinstance(client, Client), "made so when the environment was"
-        return client
+        """Client to this environment; of Temporal's class only if it was given one."""
+        return cast("Client", super().client)
 
     @classmethod
     async def start_local(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -29,9 +30,12 @@ from dbosify.client import Client
 from dbosify.worker import workflow_sandbox as workflow_sandbox
 
 _DEFAULT_EXTERNAL_STORAGE_CONCURRENCY = 3
-_UNSANDBOXED: WorkflowRunner = temporalio.worker.Worker.__init__.__kwdefaults__[
-    "unsandboxed_workflow_runner"
-]
+# Upstream's own default, not one like it: it is compared by identity.
+_UNSANDBOXED: WorkflowRunner = (
+    inspect.signature(temporalio.worker.Worker)
+    .parameters["unsandboxed_workflow_runner"]
+    .default
+)
 
 
 class Worker(temporalio.worker.Worker):
