@@ -20,6 +20,7 @@ import temporalio.runtime
 import temporalio.service
 import temporalio.testing
 from temporalio.testing import ActivityEnvironment, TimeSkipper, TimeSkippingConfig
+from typing_extensions import Self
 
 from dbosify._runtime import embedded
 from dbosify.client import Client
@@ -49,6 +50,11 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment):
             # Temporal's method answers with a client of Temporal's class.
             wrapped = Client(**wrapped.config())
         return cls(wrapped)
+
+    async def __aenter__(self) -> Self:
+        """The environment itself."""
+        await super().__aenter__()
+        return self
 
     @property
     def client(self) -> Client:

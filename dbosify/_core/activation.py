@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from dbosify._model import ids
 from dbosify._model.protos import (
+    EvictionReason,
     HistoryEvent,
     InitializeWorkflow,
     RemoveFromCache,
@@ -50,6 +51,7 @@ def initialize(workflow_id: str, event: HistoryEvent) -> WorkflowActivationJob:
     init.original_execution_run_id = started.original_execution_run_id
     init.cron_schedule = started.cron_schedule
     init.start_time.CopyFrom(event.event_time)
+    present = {field.name: value for field, value in started.ListFields()}
     for target, source in (
         ("workflow_execution_timeout", "workflow_execution_timeout"),
         ("workflow_run_timeout", "workflow_run_timeout"),
@@ -63,8 +65,8 @@ def initialize(workflow_id: str, event: HistoryEvent) -> WorkflowActivationJob:
         ("search_attributes", "search_attributes"),
         ("root_workflow", "root_workflow_execution"),
     ):
-        if started.HasField(source):
-            getattr(init, target).CopyFrom(getattr(started, source))
+        if source in present:
+            getattr(init, target).CopyFrom(present[source])
     init.priority.CopyFrom(started.priority)
     if started.HasField("parent_workflow_execution"):
         parent = init.parent_workflow_info
@@ -78,9 +80,7 @@ def eviction(run_id: str, reason: int, message: str) -> WorkflowActivation:
     """The activation that makes the SDK forget a run."""
     activation = WorkflowActivation(run_id=run_id)
     activation.jobs.add().remove_from_cache.CopyFrom(
-        RemoveFromCache(
-            reason=RemoveFromCache.EvictionReason.Name(reason), message=message
-        )
+        RemoveFromCache(reason=EvictionReason.ValueType(reason), message=message)
     )
     return activation
 

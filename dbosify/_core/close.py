@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from google.protobuf.message import Message
 from temporalio.api.history.v1 import (
     WorkflowExecutionCanceledEventAttributes,
     WorkflowExecutionCompletedEventAttributes,
@@ -69,14 +70,14 @@ def command(source: WorkflowCommand, chain: Chain, now: Timestamp) -> Command:
 def _terminal(
     event_type: EventType.ValueType,
     field: str,
-    attributes: object,
+    attributes: Message,
     title: str,
     close: Close,
 ) -> Command:
     return Command(
         event_type,
         field,
-        attributes,  # type: ignore[arg-type]
+        attributes,
         Announcement(title),
         terminal=True,
         close=close,

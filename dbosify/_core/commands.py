@@ -80,8 +80,12 @@ def match(command: Command, event: HistoryEvent) -> None:
         Nondeterminism: the kinds, ids or types differ.
     """
     if command.event_type != event.event_type:
-        raise Nondeterminism(
-            f"{command.machine.title} machine does not handle this event:"
-            f" {describe(event)}"
+        title = command.machine.title
+        # Core calls two kinds by the name of their type, and words it differently then.
+        refuses = (
+            "does not handle"
+            if title.endswith("Machine")
+            else "machine does not handle this event:"
         )
+        raise Nondeterminism(f"{title} {refuses} {describe(event)}")
     command.machine.check(command, event)

@@ -416,7 +416,10 @@ class RunDriver:
             return False
         patch_id, deprecated = marker
         head = self._head()
-        if head is not None and patch.asks_for(head.machine, patch_id):
+        asked = head.machine if head is not None else None
+        if isinstance(asked, patch.PatchMachine) and (
+            asked.patch_id == patch_id or not deprecated
+        ):
             return False
         if not deprecated:
             raise patch.missing_command(patch_id)

@@ -48,8 +48,6 @@ class Machine:
     """A state and the table that says what may happen to it."""
 
     table: ClassVar[Table]
-    title: ClassVar[str]
-    """How Temporal's nondeterminism texts call this machine."""
 
     __slots__ = ("state",)
 

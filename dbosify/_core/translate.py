@@ -121,9 +121,7 @@ class Translator:
 
     def _start_timer(self, source: WorkflowCommand, out: Output) -> None:
         wanted = source.start_timer
-        validate.timer(
-            wanted.seq, wanted.start_to_fire_timeout, self.timers.values()
-        )
+        validate.timer(wanted.seq, wanted.start_to_fire_timeout, self.timers.values())
         machine = TimerMachine(wanted.seq, wanted.start_to_fire_timeout)
         self.timers[wanted.seq] = machine
         self._last_timer = max(self._last_timer, wanted.seq)

@@ -273,7 +273,7 @@ def install() -> None:
     """Take both seats and pass every sandbox; again is harmless."""
     ServiceClient.connect = staticmethod(_connect)  # type: ignore[method-assign]
     bridge.install()
-    Importer.module_configured_passthrough = _passes  # type: ignore[method-assign]
+    Importer.module_configured_passthrough = _passes  # type: ignore[method-assign, assignment]
 
 
 _is_configured = Importer.module_configured_passthrough

@@ -12,6 +12,7 @@ import dbos
 import temporalio.client
 import temporalio.worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from typing_extensions import Self
 
 from dbosify._face.worker import *  # noqa: F403
 from dbosify._face.worker import (
@@ -124,6 +125,11 @@ class Worker(temporalio.worker.Worker):
         elif namespace is not None and namespace != client.namespace:
             raise ValueError("namespace is the client's when a client is given")
         super().__init__(client, **options)
+
+    async def __aenter__(self) -> Self:
+        """Start the worker; see Temporal's method."""
+        await super().__aenter__()
+        return self
 
     async def run(self) -> None:
         """Run the worker until it is shut down; see Temporal's method."""

@@ -58,7 +58,7 @@ class Input(enum.Enum):
 class ActivityMachine(Machine):
     """One remote activity of a run."""
 
-    title = "Activity"
+    title: ClassVar[str] = "Activity"
     __slots__ = (
         "cancel_event_id",
         "command",

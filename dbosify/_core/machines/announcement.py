@@ -41,7 +41,7 @@ class Announcement(Machine):
 
     def __init__(self, title: str, effect: Effect | None = None) -> None:
         super().__init__(State.CREATED)
-        self.title = title  # type: ignore[misc]  # one class, several titles
+        self.title = title
         self.effect = effect
 
     def check(self, command: Command, event: HistoryEvent) -> None:

@@ -57,7 +57,6 @@ class AttemptMachine(Machine):
         state: likewise.
     """
 
-    title = "Attempt"
     __slots__ = ("closing", "event_id", "options", "progress", "scheduled_at")
 
     def __init__(

@@ -48,7 +48,7 @@ class Input(enum.Enum):
 class PatchMachine(Machine):
     """One patch id of a run."""
 
-    title = "Patch"
+    title: ClassVar[str] = "Patch"
     __slots__ = ("patch_id",)
 
     def __init__(self, patch_id: str) -> None:
@@ -56,7 +56,16 @@ class PatchMachine(Machine):
         self.patch_id = patch_id
 
     def check(self, command: Command, event: HistoryEvent) -> None:
-        """See `Recorder.check`; the driver has told one patch from another."""
+        """See `Recorder.check`; the marker may differ in `deprecated` only.
+
+        Raises:
+            Nondeterminism: history has another patch's marker here.
+        """
+        recorded = patch_of(event)
+        if recorded is not None and recorded[0] != self.patch_id:
+            raise Nondeterminism(
+                f"Change id {recorded[0]} does not match expected id {self.patch_id}"
+            )
 
     def recorded(self, command: Command, event: HistoryEvent, out: Output) -> None:
         """See `Recorder.recorded`."""
@@ -71,7 +80,7 @@ class PatchMachine(Machine):
 class ChangeVersionMachine(Machine):
     """The upsert behind a marker."""
 
-    title = "UpsertWorkflowSearchAttributesMachine"
+    title: ClassVar[str] = "UpsertWorkflowSearchAttributesMachine"
     __slots__ = ("attributes",)
 
     def __init__(self, attributes: SearchAttributes) -> None:
@@ -163,11 +172,6 @@ def is_change_version(event: HistoryEvent) -> bool:
         return False
     upsert = event.upsert_workflow_search_attributes_event_attributes
     return CHANGE_VERSION in upsert.search_attributes.indexed_fields
-
-
-def asks_for(machine: object, patch_id: str) -> bool:
-    """Whether the machine is the one of that patch."""
-    return isinstance(machine, PatchMachine) and machine.patch_id == patch_id
 
 
 def missing_command(patch_id: str) -> Nondeterminism:

@@ -47,7 +47,7 @@ class Input(enum.Enum):
 class TimerMachine(Machine):
     """One timer of a run."""
 
-    title = "Timer"
+    title: ClassVar[str] = "Timer"
     __slots__ = ("deadline", "delay", "seq", "started", "started_event_id")
 
     def __init__(self, seq: int, delay: Duration) -> None:
