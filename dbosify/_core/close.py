@@ -36,6 +36,15 @@ from .commands import Command
 from .machines.announcement import Announcement
 from .retry import Verdict, decide
 
+_KEPT = (
+    "parent_workflow_execution",
+    "priority",
+    "root_workflow_execution",
+    "workflow_execution_expiration_time",
+    "workflow_execution_timeout",
+)
+"""What a run that continues as new leaves to the next besides what its command says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -201,11 +210,14 @@ def _continue_as_new(
         workflow_run_timeout=event.workflow_run_timeout,
         workflow_task_timeout=event.workflow_task_timeout,
         first_workflow_task_backoff=source.backoff_start_interval,
-        priority=old.priority if old.HasField("priority") else None,
+        parent_workflow_namespace=old.parent_workflow_namespace,
+        parent_workflow_namespace_id=old.parent_workflow_namespace_id,
+        parent_initiated_event_id=old.parent_initiated_event_id,
     )
-    for field in ("workflow_execution_timeout", "workflow_execution_expiration_time"):
-        if old.HasField(field):
-            getattr(started, field).CopyFrom(getattr(old, field))
+    present = {field.name: value for field, value in old.ListFields()}
+    for name in _KEPT:
+        if name in present:
+            getattr(started, name).CopyFrom(present[name])
     policy = source if source.HasField("retry_policy") else old
     if policy.HasField("retry_policy"):
         started.retry_policy.CopyFrom(policy.retry_policy)

@@ -147,6 +147,7 @@ def _upsert(source: WorkflowCommand, out: Output) -> None:
     attributes.CopyFrom(source.upsert_workflow_search_attributes.search_attributes)
     # The attribute is core's own: what users put there is left out.
     attributes.indexed_fields.pop(patch.CHANGE_VERSION, None)
+    validate.search_attributes(attributes.indexed_fields)
     out.commands.append(
         Command(
             EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
@@ -162,6 +163,7 @@ def _upsert(source: WorkflowCommand, out: Output) -> None:
 
 def _modify(source: WorkflowCommand, out: Output) -> None:
     memo = source.modify_workflow_properties.upserted_memo
+    validate.memo(memo.fields)
     out.commands.append(
         Command(
             EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,

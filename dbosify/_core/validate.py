@@ -6,7 +6,7 @@ the task tried again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from dbosify._model import clock, failures
 from dbosify._model.protos import (
@@ -29,8 +29,6 @@ _TIMER = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTR
 _DUPLICATE_TIMER = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID
 )
-
-MAX_ID_LENGTH = 1000
 
 
 class BadCommand(Exception):
@@ -98,6 +96,32 @@ def activity(command: ScheduleActivity, others: Iterable[ActivityMachine]) -> No
             _DUPLICATE_ACTIVITY,
             "invalid history builder state for action: add-activitytask-scheduled-event"
             f", ActivityID: {command.activity_id}",
+        )
+
+
+def search_attributes(fields: Collection[str]) -> None:
+    """Check a command that changes search attributes.
+
+    Raises:
+        BadCommand: it changes none.
+    """
+    if not fields:
+        raise BadCommand(
+            WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES,
+            "IndexedFields is not set on UpsertWorkflowSearchAttributesCommand.",
+        )
+
+
+def memo(fields: Collection[str]) -> None:
+    """Check a command that changes the memo.
+
+    Raises:
+        BadCommand: it changes nothing.
+    """
+    if not fields:
+        raise BadCommand(
+            WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES,
+            "UpsertedMemo.Fields is not set on ModifyWorkflowPropertiesCommand.",
         )
 
 

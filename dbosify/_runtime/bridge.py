@@ -217,6 +217,10 @@ class BridgeWorker:
         if self._workflows is not None:
             self._workflows.lease_lost()
 
+    def owned(self) -> list[str]:
+        """See `LocalWorker.owned`."""
+        return [] if self._workflows is None else self._workflows.owned()
+
     def owns(self, workflow_uuid: str) -> bool:
         """See `LocalWorker.owns`."""
         return self._workflows is not None and self._workflows.owns(workflow_uuid)

@@ -59,6 +59,9 @@ class LocalWorker(Protocol):
     def on_lease_lost(self) -> None:
         """Forget every run; called on the worker's loop."""
 
+    def owned(self) -> list[str]:
+        """The runs of this worker; may be asked from any thread."""
+
     def owns(self, workflow_uuid: str) -> bool:
         """Whether the run is this worker's, and so is open."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from dbosify._core.machines.attempt import AttemptMachine
 from dbosify._model import clock, journal
+from dbosify._model.activity import ActivityRow
 from dbosify._model.effects import (
     CancelActivity,
     CancelTimer,
@@ -94,6 +95,8 @@ class OwnedRun:
         ] = []
         self._wake = asyncio.Event()
         self._reattached = False
+        self._unsure: tuple[int, list[HistoryEvent]] | None = None
+        """The step and the news of a turn that may or may not be written."""
         self.task: asyncio.Task[None] | None = None
 
     # What others tell it.
@@ -215,6 +218,7 @@ class OwnedRun:
             await replica.load()
             if replica.driver.closed:
                 raise _Lost
+            self._settle_unsure(replica)
         self.replica = replica
         replica.driver.attempt = max(replica.driver.attempt, self.attempt)
         failed = await replica.rebuild()
@@ -224,6 +228,17 @@ class OwnedRun:
                 await self._reattach()
                 self._reattached = True
         return failed
+
+    def _settle_unsure(self, replica: Replica) -> None:
+        """The journal says whether the turn that broke off was written."""
+        if self._unsure is None:
+            return
+        (step, news), self._unsure = self._unsure, None
+        if replica.next_step > step:
+            for number in turn_row.closed_numbers(news):
+                self.activities.pop(number, None)
+        else:
+            self._put_back(news)
 
     async def _turn(self) -> bool:
         failed = await self._ready()
@@ -299,7 +314,7 @@ class OwnedRun:
             verdict = await self.worker.writer.write(row)
         except BaseException:
             turn_row.give_places_back(writer, begun)
-            self._put_back(news)
+            self._unsure = (replica.next_step, news)
             raise
         if verdict is not Verdict.WRITTEN:
             turn_row.give_places_back(writer, begun)
@@ -397,12 +412,22 @@ class OwnedRun:
         for row in rows:
             if not row.eager or row.scheduled.event_id in self.activities:
                 continue
+            if row.executor_id == self.worker.executor_id and self._begin_late(row):
+                continue
             machine = AttemptMachine(row.scheduled, row.progress, row.state)
             machine.lost(self.worker.clock.seconds())
             held = HeldActivity(row, machine, self.worker.host)
             held.run = self
             self.activities[row.scheduled.event_id] = held
             await held.settle()
+
+    def _begin_late(self, row: ActivityRow) -> bool:
+        """Begin an activity of ours whose turn we did not know to be written."""
+        options = row.scheduled.activity_task_scheduled_event_attributes
+        if not self.worker.places.take(options.task_queue.name):
+            return False
+        self.activities[row.scheduled.event_id] = self.worker.places.start(row, self)
+        return True
 
     # Queries, failures, the end.
 
@@ -517,6 +542,7 @@ class OwnedRun:
             replica, self.replica = self.replica, None
             await replica.evict()
         self._look = True
+        self._reattached = False
 
     async def _forget(self, why: str) -> None:
         for held in list(self.activities.values()):

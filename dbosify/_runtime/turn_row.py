@@ -111,11 +111,9 @@ def activity_row(
     )
 
 
-def ended_tasks(
-    workflow_uuid: str, events: Sequence[HistoryEvent], held: Container[int]
-) -> list[str]:
-    """The eager activities whose outcomes a turn journals."""
-    ended = []
+def closed_numbers(events: Sequence[HistoryEvent]) -> list[int]:
+    """The scheduled events of the activities that `events` end."""
+    numbers = []
     for event in events:
         name = event.WhichOneof("attributes") or ""
         if name.startswith("activity_task_") and event.event_type not in (
@@ -123,10 +121,19 @@ def ended_tasks(
             EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
             EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED,
         ):
-            number = getattr(event, name).scheduled_event_id
-            if number in held:
-                ended.append(ids.activity_task_id(workflow_uuid, number))
-    return ended
+            numbers.append(getattr(event, name).scheduled_event_id)
+    return numbers
+
+
+def ended_tasks(
+    workflow_uuid: str, events: Sequence[HistoryEvent], held: Container[int]
+) -> list[str]:
+    """The eager activities whose outcomes a turn journals."""
+    return [
+        ids.activity_task_id(workflow_uuid, number)
+        for number in closed_numbers(events)
+        if number in held
+    ]
 
 
 def closed_run(close: Close, *, inbox: int, history_size: int) -> ClosedRun:

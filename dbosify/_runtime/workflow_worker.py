@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 _POLL = 1.0
 """Seconds between looks at queue, mailbox and owned runs while hints stay away."""
 _CLAIM_AT_ONCE = 50
+_STRAY_CHECK = 5.0
 
 T = TypeVar("T")
 
@@ -105,6 +106,7 @@ class WorkflowWorker:
         self._look_at_queries = False
         self._starved = False
         """Whether the queue may hold more than there were slots for."""
+        self._next_stray_check = self.loop.time() + _STRAY_CHECK
         self._stopping = False
         self._claiming: asyncio.Task[None] | None = None
         self._stopped: asyncio.Task[None] | None = None
@@ -294,6 +296,7 @@ class WorkflowWorker:
                     checked = self.loop.time()
                     await self._check_runs()
                     await self._claim_queries()
+                    await self._disown_strays()
             except LOST_CONNECTION as error:
                 logger.warning("workflows not claimed: %s", error)
             await hinted(self._wake, _POLL)
@@ -321,6 +324,21 @@ class WorkflowWorker:
             inbox, token = seen.get(uuid, (run.inbox_seen, None))
             if inbox > run.inbox_seen or token != run.token:
                 run.look()
+
+    async def _disown_strays(self) -> None:
+        """Let go of runs whose start or claim never reached us."""
+        if self.loop.time() < self._next_stray_check:
+            return
+        self._next_stray_check = self.loop.time() + _STRAY_CHECK
+        mine = [uuid for w in self.host.workers(self.task_queue) for uuid in w.owned()]
+        if await runs.disown_strays(
+            self.database, self.task_queue, self.executor_id, mine
+        ):
+            self._wake.set()
+
+    def owned(self) -> list[str]:
+        """The runs of this worker."""
+        return list(self._runs)
 
     # Queries.
 

@@ -235,6 +235,26 @@ def _claims(rows: Rows, owner: Owner) -> list[Claim]:
     ]
 
 
+STRAY_AFTER_MS = 5_000
+"""Age of a claim after which whoever made it must know of it."""
+
+
+async def disown_strays(
+    database: Database, task_queue: str, executor_id: str, known: Sequence[str]
+) -> int:
+    """Queue runs that are this process's by name only; returns how many."""
+    rows = await database.fetch(
+        "disown_strays",
+        {
+            "queue": task_queue,
+            "executor_id": executor_id,
+            "known": list(known),
+            "grace_ms": STRAY_AFTER_MS,
+        },
+    )
+    return len(rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What a message's sender says."""

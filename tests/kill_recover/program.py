@@ -1,126 +1,29 @@
 """A worker process that takes orders: ``python -m tests.kill_recover.program URL``.
 
-Orders come in on stdin, one JSON object a line, and each is answered by one on stdout:
-
-- ``{"do": "serve", "queue": …, "activities": …, …worker options}`` starts a worker;
-- ``{"do": "leave", "queue": …}`` shuts it down gracefully;
-- ``{"do": "start", "workflow": …, "id": …, "queue": …, "args": …}`` starts a run from
-  within the process, whose own worker gets it (eager start);
-- ``{"do": "census"}`` tells how often each fault point was passed.
-
-When stdin ends, the process leaves all its queues and ends.
+The first line on stdin holds what is to be added to the environment, as a JSON object.
+Only then is dbosify imported, which reads its settings while it is; all that takes long
+to import is imported before, so that processes can be kept in reserve. The lines that
+follow are orders, see :mod:`tests.kill_recover.orders`.
 """
-
-from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
-from collections import Counter
-from datetime import timedelta
-from typing import Any
 
-from dbosify._runtime import faults
-from dbosify.client import Client
-from dbosify.worker import Worker
-from tests.kill_recover.scenarios import WORKFLOWS, Activities
+# What takes long: all that dbosify itself imports.
+import alembic.script
+import dbos
+import psycopg_pool
+import sqlalchemy
+import temporalio.client
+import temporalio.worker
 
-NAMESPACE = "kill_recover"
-"""Apart from other suites, whose workers would take part in recovery."""
-
-HEARTBEAT_INTERVAL = timedelta(milliseconds=20)
-"""So short that each heartbeat of the scenarios is stored before the next one."""
-
-OPTIONS = frozenset({"max_cached_workflows", "disable_eager_activity_execution"})
-"""What an order may say of a worker, by the name of the worker's own option."""
-
-
-class Program:
-    """The process's workers.
-
-    Args:
-        client: Of the namespace.
-        url: Of the database with the table of effects.
-    """
-
-    def __init__(self, client: Client, url: str) -> None:
-        """Serve nothing yet."""
-        self._client = client
-        self._activities = Activities(url)
-        self._workers: dict[str, Worker] = {}
-        self._census: Counter[str] = Counter()
-        self._count_points()
-
-    def _count_points(self) -> None:
-        reach = faults.reach
-
-        def counted(point: faults.Point) -> None:
-            self._census[point.name] += 1
-            reach(point)
-
-        faults.reach = counted
-
-    async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Carry out an order."""
-        match order.pop("do"):
-            case "serve":
-                await self._serve(**order)
-            case "leave":
-                await self._leave(**order)
-            case "start":
-                await self._start(**order)
-            case "census":
-                return dict(self._census)
-            case unknown:
-                raise ValueError(f"no such order: {unknown}")
-        return {}
-
-    async def _serve(
-        self, queue: str, activities: bool = True, **options: int | bool
-    ) -> None:
-        unknown = options.keys() - OPTIONS
-        if unknown:
-            raise ValueError(f"not for an order to say: {sorted(unknown)}")
-        chosen: dict[str, Any] = options
-        served = (self._activities.act, self._activities.climb, self._activities.linger)
-        worker = Worker(
-            self._client,
-            task_queue=queue,
-            workflows=WORKFLOWS,
-            activities=served if activities else (),
-            build_id="kill-recover",
-            max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
-            **chosen,
-        )
-        await worker.__aenter__()
-        self._workers[queue] = worker
-
-    async def _leave(self, queue: str) -> None:
-        await self._workers.pop(queue).shutdown()
-
-    async def _start(self, workflow: str, id: str, queue: str, args: list[Any]) -> None:  # noqa: A002
-        await self._client.start_workflow(
-            workflow, args=args, id=id, task_queue=queue, request_eager_start=True
-        )
-
-    async def leave_all(self) -> None:
-        """Shut all workers down."""
-        await asyncio.gather(*(self._leave(queue) for queue in list(self._workers)))
-
-
-async def _main(url: str) -> None:
-    orders = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
-    )
-    async with await Client.connect(url, namespace=NAMESPACE) as client:
-        program = Program(client, url)
-        async for line in orders:
-            reply = await program.obey(json.loads(line))
-            sys.stdout.write(json.dumps(reply) + "\n")
-            sys.stdout.flush()
-        await program.leave_all()
-
+PRELOADED = (alembic.script, dbos, psycopg_pool, sqlalchemy, temporalio)
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1]))
+    os.environ.update(json.loads(sys.stdin.readline()))
+
+    from tests.kill_recover.orders import take_orders
+
+    asyncio.run(take_orders(sys.argv[1]))

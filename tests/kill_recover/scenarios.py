@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from dbosify import activity, workflow
 from dbosify.common import RetryPolicy
@@ -36,6 +38,11 @@ class Activities:
     def __init__(self, url: str) -> None:
         """Remember where to write."""
         self._url = url
+
+    @property
+    def all(self) -> list[Callable[..., Any]]:
+        """For a worker."""
+        return [self.act, self.climb, self.linger]
 
     @activity.defn
     async def act(self, name: str) -> str:

@@ -182,7 +182,11 @@ class AttemptMachine(Machine):
         """The next attempt may start; its state says all."""
 
     def _on_unstarted_due(self, now: float) -> None:
-        self._time_out(now, TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START)
+        # A first attempt has both deadlines at once if only the longer one was given:
+        # then it is the start that did not happen.
+        to_start = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
+        _, kind = min(self._timeouts(), key=lambda pair: (pair[0], pair[1] != to_start))
+        self._time_out(now, kind)
 
     def _on_running_due(self, now: float) -> None:
         kind = min(self._timeouts(), key=lambda pair: pair[0])[1]

@@ -2,7 +2,8 @@
 -- Index: workflow_status' primary key.
 UPDATE {schema}.workflow_status w
 SET status = 'PENDING', owner_xid = %(token)s, executor_id = %(executor_id)s,
-    delay_until_epoch_ms = NULL
+    delay_until_epoch_ms = NULL,
+    started_at_epoch_ms = (EXTRACT(epoch FROM {schema}.dbosify_now()) * 1000)::bigint
 FROM {schema}.dbosify_executions e
 WHERE w.workflow_uuid = %(workflow_uuid)s
   AND w.status = ANY (ARRAY['ENQUEUED', 'DELAYED'])

@@ -12,7 +12,9 @@ WITH due AS (
 ), claimed AS (
   UPDATE {schema}.workflow_status w
   SET status = 'PENDING', owner_xid = %(token)s, executor_id = %(executor_id)s,
-      delay_until_epoch_ms = NULL
+      delay_until_epoch_ms = NULL,
+      started_at_epoch_ms
+        = (EXTRACT(epoch FROM {schema}.dbosify_now()) * 1000)::bigint
   FROM due
   WHERE w.workflow_uuid = due.workflow_uuid
   RETURNING w.workflow_uuid

@@ -263,9 +263,11 @@ class Player:
         turn = self.outcome
         assert isinstance(turn, Turn), turn
         assert [showing.effect(effect) for effect in turn.effects] == step.effects
-        status = 0 if turn.close is None else turn.close.status
-        assert status_name(status) == (step.closed or "UNSPECIFIED")
-        if turn.close is not None:
+        if turn.close is None:
+            assert step.closed == ""
+        else:
+            status = WorkflowExecutionStatus.Name(turn.close.status)
+            assert status == f"WORKFLOW_EXECUTION_STATUS_{step.closed}"
             assert turn.close.event == turn.events[-1]
         self.journal += copies(list(turn.events))
         self.turns.append(turn)
@@ -280,7 +282,7 @@ class Player:
         cause = WorkflowTaskFailedCause.Name(failed.cause)
         assert cause == f"WORKFLOW_TASK_FAILED_CAUSE_{step.cause}"
         assert failed.failure.message == step.text
-        assert EvictionReason.Name(failed.eviction) == step.eviction
+        assert failed.eviction == EvictionReason.Value(step.eviction)
         if step.reported:
             turn = driver_of(self.journal).fail_task(
                 copies(self.news),
@@ -315,7 +317,7 @@ class Player:
 
 
 def rebuilt(journal: list[HistoryEvent], tasks: list[list[Round]]) -> RunDriver:
-    """A driver rebuilt from the journal: it must show what was shown in the first place.
+    """A driver rebuilt from the journal: it must show again what was shown live.
 
     Args:
         journal: of the run.
@@ -323,17 +325,15 @@ def rebuilt(journal: list[HistoryEvent], tasks: list[list[Round]]) -> RunDriver:
     """
     driver = driver_of(journal)
     for task in tasks:
+        outcome: Outcome = Replayed()
         for number, each in enumerate(task):
-            if number == 0:
-                shown = driver.next_replay()
-            else:
-                assert isinstance(outcome, Again)
-                shown = outcome.activation
+            shown = driver.next_replay() if number == 0 else outcome
+            if isinstance(shown, Again):
+                shown = shown.activation
             assert shown == replayed(each, task)
             assert each.answer is not None
-            outcome: Outcome = driver.complete(each.answer)
-        if task:
-            assert isinstance(outcome, Replayed)
+            outcome = driver.complete(each.answer)
+        assert isinstance(outcome, Replayed)
     assert driver.next_replay() is None
     assert not driver.replaying
     return driver
@@ -385,9 +385,3 @@ def state(driver: RunDriver) -> dict[str, object]:
             for t in driver.timers
         ],
     }
-
-
-def status_name(status: int) -> str:
-    """A run's status in one word."""
-    name = WorkflowExecutionStatus.Name(WorkflowExecutionStatus.ValueType(status))
-    return name.removeprefix("WORKFLOW_EXECUTION_STATUS_")
