@@ -275,6 +275,7 @@ class RunDriver:
         )
         activations.task_started_fields(activation, self._task_started)
         activation.available_internal_flags.extend(sorted(self.flags))
+        self._show_versions(activation)
         return activation
 
     # Completions.

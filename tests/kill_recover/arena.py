@@ -7,13 +7,11 @@ whole session that serves every queue, and that was there before the victim was.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from dbosify._runtime.faults import Point
@@ -21,7 +19,7 @@ from dbosify.api.enums.v1 import EventType
 from dbosify.client import Client, WorkflowHistory
 from tests.kill_recover import evidence
 from tests.kill_recover.cases import Scenario
-from tests.kill_recover.processes import GoneError, Reins
+from tests.kill_recover.processes import GoneError, Reins, Stable
 from tests.waiting import eventually
 
 RECOVERY = 10.0
@@ -46,7 +44,7 @@ class Case:
     label: str
     workflow_id: str = field(default_factory=lambda: f"run-{uuid.uuid4()}")
     queue: str = field(default_factory=lambda: f"queue-{uuid.uuid4()}")
-    died_at: float = 0.0
+    down_at: float = 0.0
     known: Sequence[evidence.Row] = ()
 
 
@@ -56,29 +54,18 @@ class Arena:
     Args:
         url: Of the database.
         client: Of the programs' namespace.
-        rescuer: The process that takes over.
-        logs: Where processes leave what they write.
+        stable: Where processes come from.
+        rescuer: The one that takes over.
     """
 
-    def __init__(self, url: str, client: Client, rescuer: Reins, logs: Path) -> None:
+    def __init__(
+        self, url: str, client: Client, stable: Stable, rescuer: Reins
+    ) -> None:
         """Nobody has died yet."""
         self.url = url
         self.client = client
+        self.stable = stable
         self.rescuer = rescuer
-        self._logs = logs
-        self._count = itertools.count()
-
-    @asynccontextmanager
-    async def process(
-        self, module: str = "program", **settings: str
-    ) -> AsyncIterator[Reins]:
-        """A process that is gone when the block ends."""
-        log = self._logs / f"{module}-{next(self._count)}.log"
-        reins = await Reins.take(module, self.url, log=log, settings=settings)
-        try:
-            yield reins
-        finally:
-            await reins.let_go()
 
     @asynccontextmanager
     async def case(
@@ -91,7 +78,7 @@ class Arena:
             fault: Where it will come to grief, as ``DBOSIFY_FAULT`` wants it.
             lease: Its setting of the lease.
         """
-        async with self.process(DBOSIFY_FAULT=fault, **lease) as victim:
+        async with self.stable.process(DBOSIFY_FAULT=fault, **lease) as victim:
             case = Case(scenario, victim, f"{scenario.name}, {fault}")
             await victim.order(do="serve", queue=case.queue, **scenario.options)
             async with self.serving(self.rescuer, case.queue):
@@ -139,7 +126,7 @@ class Arena:
     async def _live_and_die(self, case: Case) -> None:
         await self.begin(case)
         await case.victim.killed()
-        case.died_at = time.monotonic()
+        case.down_at = time.monotonic()
         case.known = await evidence.journal_of(self.url, case.workflow_id)
 
     async def begin(self, case: Case) -> None:
@@ -163,7 +150,7 @@ class Arena:
             await process.order(
                 do="start",
                 workflow=case.scenario.workflow.__name__,
-                id=case.workflow_id,
+                workflow_id=case.workflow_id,
                 queue=case.queue,
                 args=list(case.scenario.args),
             )
@@ -203,7 +190,7 @@ class Arena:
     async def result(self, case: Case) -> Any:
         """The run's result, within the time that a recovery may take."""
         handle = self.client.get_workflow_handle(case.workflow_id)
-        left = RECOVERY - (time.monotonic() - case.died_at)
+        left = RECOVERY - (time.monotonic() - case.down_at)
         try:
             return await asyncio.wait_for(handle.result(), left)
         except asyncio.TimeoutError:

@@ -13,8 +13,8 @@ pytest.register_assert_rewrite("tests.kill_recover.evidence")
 from dbosify.client import Client  # isort: skip
 from tests.kill_recover import effects
 from tests.kill_recover.arena import Arena
-from tests.kill_recover.processes import Reins
-from tests.kill_recover.program import NAMESPACE
+from tests.kill_recover.orders import NAMESPACE
+from tests.kill_recover.processes import Stable
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -23,12 +23,12 @@ async def arena(
 ) -> AsyncIterator[Arena]:
     """The rescuer, up and running, on a database where nothing has happened."""
     effects.create_table(postgres_url)
-    logs = tmp_path_factory.mktemp("processes")
-    async with await Client.connect(postgres_url, namespace=NAMESPACE) as client:
-        rescuer = await Reins.take(
-            "program", postgres_url, log=logs / "rescuer.log", settings={}
-        )
-        try:
-            yield Arena(postgres_url, client, rescuer, logs)
-        finally:
-            await rescuer.let_go()
+    stable = Stable(postgres_url, tmp_path_factory.mktemp("processes"))
+    try:
+        async with (
+            await Client.connect(postgres_url, namespace=NAMESPACE) as client,
+            stable.process() as rescuer,
+        ):
+            yield Arena(postgres_url, client, stable, rescuer)
+    finally:
+        await stable.close()

@@ -1,8 +1,8 @@
 """What a worker process of this suite does when it is told to.
 
-Orders come in on stdin, one JSON object a line, and each is answered by one on stdout:
+Orders come in on stdin, one JSON object a line, and each is answered by one on stdout;
+before them all, an answer says that the process is connected.
 
-- ``{"do": "connect"}`` connects, and migrates if need be;
 - ``{"do": "serve", "queue": …, "activities": …, …worker options}`` starts a worker;
 - ``{"do": "leave", "queue": …}`` shuts it down gracefully;
 - ``{"do": "start", "workflow": …, "id": …, "queue": …, "args": …}`` starts a run from
@@ -71,8 +71,6 @@ class Program:
     async def obey(self, order: dict[str, Any]) -> dict[str, int]:
         """Carry out an order."""
         match order.pop("do"):
-            case "connect":
-                pass
             case "serve":
                 await self._serve(**order)
             case "leave":
@@ -129,7 +127,7 @@ class Program:
             id=workflow_id,
             task_queue=queue,
             id_conflict_policy=policy,
-            request_eager_start=not use_existing,
+            request_eager_start=True,
         )
         assert handle.first_execution_run_id is not None
         return handle.first_execution_run_id
@@ -162,8 +160,12 @@ async def take_orders(url: str) -> None:
     )
     async with await Client.connect(url, namespace=NAMESPACE) as client:
         program = Program(client, url)
+        _answer({})
         async for line in orders:
-            reply = await program.obey(json.loads(line))
-            sys.stdout.write(json.dumps(reply) + "\n")
-            sys.stdout.flush()
+            _answer(await program.obey(json.loads(line)))
         await program.leave_all()
+
+
+def _answer(content: dict[str, int]) -> None:
+    sys.stdout.write(json.dumps(content) + "\n")
+    sys.stdout.flush()

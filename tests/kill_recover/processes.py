@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ STARTUP_PATIENCE = 30.0
 
 END_PATIENCE = 15.0
 """Seconds for a process to end when it should, or to stop at its fault point."""
+
+RESERVE = 4
+"""Processes that wait for their turn: about as many as a test takes."""
 
 OWN_SETTINGS = ("DBOSIFY_FAULT", "DBOSIFY_LEASE_SECONDS")
 """What only a test sets, whatever stands in the environment of the session."""
@@ -45,32 +50,15 @@ class Reins:
         self._log = log
         self._turn = asyncio.Lock()
 
-    @staticmethod
-    async def take(
-        module: str, *arguments: str, log: Path, settings: dict[str, str]
-    ) -> Reins:
-        """Start a module of this package as a process.
+    async def begin(self, settings: dict[str, str]) -> None:
+        """Let it come out of the reserve.
 
         Args:
-            module: Its name inside the package.
-            arguments: Of its command line.
-            log: Where its stderr goes.
-            settings: Added to the environment.
+            settings: Added to its environment.
         """
-        inherited = {k: v for k, v in os.environ.items() if k not in OWN_SETTINGS}
-        with log.open("wb") as sink:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                f"tests.kill_recover.{module}",
-                *arguments,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=sink,
-                cwd=ROOT,
-                env=inherited | settings,
-            )
-        return Reins(process, log)
+        async with self._turn:
+            await self._tell(settings)
+            await self._answer()
 
     @property
     def pid(self) -> int:
@@ -89,13 +77,16 @@ class Reins:
             GoneError: The process ended first.
         """
         async with self._turn:
-            try:
-                assert self._process.stdin is not None
-                self._process.stdin.write(json.dumps(order).encode() + b"\n")
-                await self._process.stdin.drain()
-            except ConnectionError:
-                raise GoneError from None
+            await self._tell(order)
             return await self._answer()
+
+    async def _tell(self, content: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(content).encode() + b"\n")
+            await self._process.stdin.drain()
+        except ConnectionError:
+            raise GoneError from None
 
     async def _answer(self) -> Any:
         assert self._process.stdout is not None
@@ -168,3 +159,60 @@ class Reins:
     def said(self) -> str:
         """The end of what it wrote to stderr."""
         return self._log.read_text(errors="replace")[-3000:]
+
+
+class Stable:
+    """Keeps processes in reserve, so that nobody waits while one imports everything.
+
+    Args:
+        url: Of the database.
+        logs: The directory for what they write to stderr.
+    """
+
+    def __init__(self, url: str, logs: Path) -> None:
+        """Begin with none."""
+        self._url = url
+        self._logs = logs
+        self._reserve: deque[Reins] = deque()
+        self._count = itertools.count(1)
+
+    @asynccontextmanager
+    async def process(self, **settings: str) -> AsyncIterator[Reins]:
+        """A process that is connected, and gone when the block ends.
+
+        Args:
+            settings: Added to its environment.
+        """
+        await self._breed(RESERVE + 1)
+        reins = self._reserve.popleft()
+        try:
+            await reins.begin(settings)
+            yield reins
+        finally:
+            await reins.let_go()
+
+    async def _breed(self, wanted: int) -> None:
+        while len(self._reserve) < wanted:
+            self._reserve.append(await self._new())
+
+    async def _new(self) -> Reins:
+        log = self._logs / f"{next(self._count)}.log"
+        environment = {k: v for k, v in os.environ.items() if k not in OWN_SETTINGS}
+        with log.open("wb") as sink:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "tests.kill_recover.program",
+                self._url,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=sink,
+                cwd=ROOT,
+                env=environment,
+            )
+        return Reins(process, log)
+
+    async def close(self) -> None:
+        """Let the reserve go."""
+        while self._reserve:
+            await self._reserve.popleft().let_go()

@@ -208,7 +208,7 @@ class AttemptMachine(Machine):
 
     def _timeouts(self) -> list[tuple[float, TimeoutType.ValueType]]:
         progress, options = self.progress, self.options
-        waiting = self.state is State.SCHEDULED
+        waiting = progress.started_at is None
         started = progress.started_at or 0.0
         alive = progress.heartbeat_at or started
         rows = [

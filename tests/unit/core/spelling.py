@@ -77,15 +77,15 @@ def retry_policy(
 
 def start(**changes: Any) -> WorkflowExecutionStartedEventAttributes:
     """A run's start, with `changes` to what every run has."""
-    started = WorkflowExecutionStartedEventAttributes(
-        workflow_id=WORKFLOW_ID,
-        original_execution_run_id=RUN_ID,
-        first_execution_run_id=RUN_ID,
-        attempt=1,
-        identity="client@there",
-        workflow_task_timeout=span(10),
-        **changes,
-    )
+    usual: dict[str, Any] = {
+        "workflow_id": WORKFLOW_ID,
+        "original_execution_run_id": RUN_ID,
+        "first_execution_run_id": RUN_ID,
+        "attempt": 1,
+        "identity": "client@there",
+        "workflow_task_timeout": span(10),
+    }
+    started = WorkflowExecutionStartedEventAttributes(**{**usual, **changes})
     if not started.workflow_type.name:
         started.workflow_type.name = "Order"
     if not started.task_queue.name:

@@ -205,13 +205,14 @@ class Player:
     def play(self) -> Player:
         """Play the whole trace."""
         for step in self.trace.steps:
-            self._play(step)
+            self.take(step)
         ids = [event.event_id for event in self.journal]
         assert ids == list(range(1, len(ids) + 1))
         assert showing.history(self.journal) == self.trace.history
         return self
 
-    def _play(self, step: Step) -> None:
+    def take(self, step: Step) -> None:
+        """Take one step of it."""
         match step:
             case Given():
                 self._given(step)
@@ -337,6 +338,37 @@ def rebuilt(journal: list[HistoryEvent], tasks: list[list[Round]]) -> RunDriver:
     assert driver.next_replay() is None
     assert not driver.replaying
     return driver
+
+
+def replay(
+    journal: Sequence[HistoryEvent], *answers: Does
+) -> tuple[list[list[str]], Outcome]:
+    """Rebuild a run whose code may have changed since.
+
+    Args:
+        journal: of the run.
+        answers: what the code does now, activation by activation.
+
+    Returns:
+        The jobs it was shown, and what its last answer came to.
+    """
+    driver = driver_of(list(journal))
+    jobs: list[list[str]] = []
+    outcome: Outcome = Replayed()
+    for each in answers:
+        shown = driver.next_replay() if isinstance(outcome, Replayed) else outcome
+        if isinstance(shown, Again):
+            shown = shown.activation
+        assert isinstance(shown, WorkflowActivation), shown
+        jobs.append([showing.job(job) for job in shown.jobs])
+        outcome = driver.complete(each.completion)
+    if isinstance(outcome, Replayed):
+        shown = driver.next_replay()
+        if isinstance(shown, TaskFailed):
+            outcome = shown
+        else:
+            assert shown is None
+    return jobs, outcome
 
 
 def replayed(each: Round, task: list[Round]) -> WorkflowActivation:
