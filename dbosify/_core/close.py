@@ -55,7 +55,7 @@ class Chain:
     next_run_id: str
     """Taken if a next run is made."""
     search_attributes: SearchAttributes
-    """Of the start, with the run's upserts."""
+    """Of the start, with what the workflow upserted."""
 
 
 def command(source: WorkflowCommand, chain: Chain, now: Timestamp) -> Command:

@@ -10,7 +10,7 @@ one it replaces.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbosify._model import clock
@@ -21,7 +21,6 @@ from dbosify._model.protos import (
     Failure,
     HistoryEvent,
     Memo,
-    Payload,
     QueryResult,
     SearchAttributes,
     Timestamp,
@@ -41,7 +40,7 @@ from .machines import message, patch
 from .machines.activity import ActivityMachine
 from .machines.timer import TimerMachine
 from .tail import Tail, Worker
-from .translate import Translator
+from .translate import Translator, put
 from .validate import BadCommand
 
 
@@ -150,6 +149,7 @@ class RunDriver:
         self.started = events[0]
         started = events[0].workflow_execution_started_event_attributes
         self.search_attributes.CopyFrom(started.search_attributes)
+        self.translator.carried.CopyFrom(started.search_attributes)
         self.memo.CopyFrom(started.memo)
         self.time.CopyFrom(events[0].event_time)
         self._batches = deque(past.batches)
@@ -477,10 +477,10 @@ class RunDriver:
         """Keep the run's attributes and memo as its upserts leave them."""
         upsert = event.upsert_workflow_search_attributes_event_attributes
         for key, value in upsert.search_attributes.indexed_fields.items():
-            _put(self.search_attributes.indexed_fields, key, value)
+            put(self.search_attributes.indexed_fields, key, value)
         modified = event.workflow_properties_modified_event_attributes
         for key, value in modified.upserted_memo.fields.items():
-            _put(self.memo.fields, key, value)
+            put(self.memo.fields, key, value)
 
     def _head(self) -> Command | None:
         """The next command as core orders them: the first closing one comes last."""
@@ -521,7 +521,7 @@ class RunDriver:
             run_id=self.run_id,
             started=self._start_event,
             next_run_id=self._next_run_id,
-            search_attributes=self.search_attributes,
+            search_attributes=self.translator.carried,
         )
 
     def _link_canceled(self, news: Sequence[HistoryEvent]) -> None:
@@ -540,13 +540,6 @@ def scheduled_event_of(event: HistoryEvent) -> int:
     """The ActivityTaskScheduled event that an activity's later event belongs to."""
     name = event.WhichOneof("attributes")
     return int(getattr(getattr(event, name or ""), "scheduled_event_id", 0))
-
-
-def _put(fields: MutableMapping[str, Payload], key: str, value: Payload) -> None:
-    if value.metadata.get("encoding") == b"binary/null" or value.data in (b"", b"null"):
-        fields.pop(key, None)
-    else:
-        fields[key].CopyFrom(value)
 
 
 def _without_command(event: HistoryEvent) -> Nondeterminism:

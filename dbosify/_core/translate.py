@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+
 from temporalio.api.history.v1 import (
     UpsertWorkflowSearchAttributesEventAttributes,
     WorkflowPropertiesModifiedEventAttributes,
@@ -10,6 +12,7 @@ from temporalio.api.history.v1 import (
 from dbosify._model.effects import UpsertMemo, UpsertSearchAttributes
 from dbosify._model.protos import (
     EventType,
+    Payload,
     SearchAttributes,
     Timestamp,
     UserMetadata,
@@ -49,6 +52,8 @@ class Translator:
         """Asked for by the code that runs now."""
         self.known_patches: set[str] = set()
         """These, and those that older code asked for."""
+        self.carried = SearchAttributes()
+        """What a run that continues as new takes along."""
         self._last_activity = 0
         self._last_timer = 0
 
@@ -78,7 +83,7 @@ class Translator:
                 marker = source.set_patch_marker
                 self._set_patch(marker.patch_id, marker.deprecated, out)
             case "upsert_workflow_search_attributes":
-                _upsert(source, out)
+                self._upsert(source, out)
             case "modify_workflow_properties":
                 _modify(source, out)
             case _:
@@ -141,24 +146,35 @@ class Translator:
         self.known_patches.add(patch_id)
         out.commands.extend(patch.commands(patch_id, deprecated, self.known_patches))
 
-
-def _upsert(source: WorkflowCommand, out: Output) -> None:
-    attributes = SearchAttributes()
-    attributes.CopyFrom(source.upsert_workflow_search_attributes.search_attributes)
-    # The attribute is core's own: what users put there is left out.
-    attributes.indexed_fields.pop(patch.CHANGE_VERSION, None)
-    validate.search_attributes(attributes.indexed_fields)
-    out.commands.append(
-        Command(
-            EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
-            "upsert_workflow_search_attributes_event_attributes",
-            UpsertWorkflowSearchAttributesEventAttributes(search_attributes=attributes),
-            Announcement(
-                "UpsertWorkflowSearchAttributesMachine",
-                UpsertSearchAttributes(attributes),
-            ),
+    def _upsert(self, source: WorkflowCommand, out: Output) -> None:
+        attributes = SearchAttributes()
+        attributes.CopyFrom(source.upsert_workflow_search_attributes.search_attributes)
+        # The attribute is core's own: what users put there is left out.
+        attributes.indexed_fields.pop(patch.CHANGE_VERSION, None)
+        validate.search_attributes(attributes.indexed_fields)
+        for key, value in attributes.indexed_fields.items():
+            put(self.carried.indexed_fields, key, value)
+        out.commands.append(
+            Command(
+                EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+                "upsert_workflow_search_attributes_event_attributes",
+                UpsertWorkflowSearchAttributesEventAttributes(
+                    search_attributes=attributes
+                ),
+                Announcement(
+                    "UpsertWorkflowSearchAttributesMachine",
+                    UpsertSearchAttributes(attributes),
+                ),
+            )
         )
-    )
+
+
+def put(fields: MutableMapping[str, Payload], key: str, value: Payload) -> None:
+    """Do to `fields` what an upsert does: a null takes the key away."""
+    if value.metadata.get("encoding") == b"binary/null" or value.data in (b"", b"null"):
+        fields.pop(key, None)
+    else:
+        fields[key].CopyFrom(value)
 
 
 def _modify(source: WorkflowCommand, out: Output) -> None:

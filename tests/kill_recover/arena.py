@@ -7,6 +7,7 @@ whole session that serves every queue, and that was there before the victim was.
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -30,22 +31,47 @@ SHORT_LEASE = {"DBOSIFY_LEASE_SECONDS": "1.5"}
 
 DEFAULT_LEASE: dict[str, str] = {}
 
+# The last event of a run that waits for news.
 IDLE = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+TIMING = EventType.EVENT_TYPE_TIMER_STARTED
+SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 ACTED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 
 
 @dataclass(slots=True)
 class Case:
-    """One run whose worker comes to grief."""
+    """One run whose worker comes to grief.
+
+    Attributes:
+        scenario: What it is about.
+        victim: The worker.
+        label: For messages.
+        workflow_id: Of the run.
+        queue: That victim and rescuer serve.
+        down: Whether the victim is known to do nothing more.
+        since: The moment from which on the rescuer had to care.
+        known: The journal as it stood then.
+    """
 
     scenario: Scenario
     victim: Reins
     label: str
     workflow_id: str = field(default_factory=lambda: f"run-{uuid.uuid4()}")
     queue: str = field(default_factory=lambda: f"queue-{uuid.uuid4()}")
-    down_at: float = 0.0
+    down: bool = False
+    since: float = field(default_factory=time.monotonic)
     known: Sequence[evidence.Row] = ()
+
+    @property
+    def cared_for(self) -> bool:
+        """Whether the victim is there to do anything for the run."""
+        return self.victim.alive and not self.down
+
+    def is_down(self) -> None:
+        """From now on the run is the rescuer's, and the time for that runs."""
+        self.down = True
+        self.since = time.monotonic()
 
 
 class Arena:
@@ -68,21 +94,33 @@ class Arena:
         self.rescuer = rescuer
 
     @asynccontextmanager
-    async def case(
+    async def victim(
         self, scenario: Scenario, fault: str, lease: dict[str, str] = SHORT_LEASE
     ) -> AsyncIterator[Case]:
-        """A victim that serves a queue, and the rescuer on the same queue.
+        """A victim that serves a queue of its own.
 
         Args:
             scenario: What it will do.
-            fault: Where it will come to grief, as ``DBOSIFY_FAULT`` wants it.
+            fault: Where it will come to grief, as ``DBOSIFY_FAULT`` wants it; empty if
+                nowhere.
             lease: Its setting of the lease.
         """
-        async with self.stable.process(DBOSIFY_FAULT=fault, **lease) as victim:
-            case = Case(scenario, victim, f"{scenario.name}, {fault}")
+        settings = lease | ({"DBOSIFY_FAULT": fault} if fault else {})
+        async with self.stable.process(**settings) as victim:
+            case = Case(scenario, victim, f"{scenario.name}, {fault or 'unhurt'}")
             await victim.order(do="serve", queue=case.queue, **scenario.options)
-            async with self.serving(self.rescuer, case.queue):
-                yield case
+            yield case
+
+    @asynccontextmanager
+    async def case(
+        self, scenario: Scenario, fault: str, lease: dict[str, str] = SHORT_LEASE
+    ) -> AsyncIterator[Case]:
+        """A victim, and the rescuer on the same queue; see :meth:`victim`."""
+        async with (
+            self.victim(scenario, fault, lease) as case,
+            self.serving(self.rescuer, case.queue),
+        ):
+            yield case
 
     @asynccontextmanager
     async def serving(self, worker: Reins, queue: str) -> AsyncIterator[None]:
@@ -126,11 +164,28 @@ class Arena:
     async def _live_and_die(self, case: Case) -> None:
         await self.begin(case)
         await case.victim.killed()
-        case.down_at = time.monotonic()
+        case.is_down()
         case.known = await evidence.journal_of(self.url, case.workflow_id)
 
+    @asynccontextmanager
+    async def stopping(self, case: Case) -> AsyncIterator[None]:
+        """Let the victim live until it is stopped; it goes on when the block ends."""
+        holding = self.rescuer.held() if case.scenario.queued else nullcontext()
+        with holding:
+            beginning = asyncio.create_task(self.begin(case))
+            await case.victim.stopped()
+        case.is_down()
+        case.known = await evidence.journal_of(self.url, case.workflow_id)
+        try:
+            yield
+            if case.victim.alive:
+                case.victim.send(signal.SIGCONT)
+            await beginning
+        finally:
+            beginning.cancel()
+
     async def begin(self, case: Case) -> None:
-        """Make the run the victim's, and send it its signals."""
+        """Start the run for its worker, and send it its signals."""
         scenario = case.scenario
         if scenario.queued:
             await self.client.start_workflow(
@@ -157,16 +212,25 @@ class Arena:
 
     async def _signal(self, case: Case, number: int, word: str) -> None:
         """Send a signal once the run waits for it, or nobody is there to wait."""
-        handle = self.client.get_workflow_handle(case.workflow_id)
 
-        async def waits() -> None:
-            if case.victim.alive:
-                kinds = [e.event_type for e in (await handle.fetch_history()).events]
-                assert (kinds[-1], kinds.count(SIGNALED)) == (IDLE, number)
-                assert ACTED in kinds
+        async def heard() -> None:
+            if case.cared_for:
+                await self.waits(case)
+                assert number == await self._count(case, SIGNALED)
 
-        await eventually(waits)
-        await handle.signal("say", word)
+        await eventually(heard)
+        await self.client.get_workflow_handle(case.workflow_id).signal("say", word)
+
+    async def _count(self, case: Case, kind: int) -> int:
+        (history,) = await self.histories(case)
+        return [event.event_type for event in history.events].count(kind)
+
+    async def waits(self, case: Case) -> None:
+        """Check that the run has done its first activity, if any, and waits."""
+        (history,) = await self.histories(case)
+        kinds = [event.event_type for event in history.events]
+        assert kinds[-1] in (IDLE, TIMING)
+        assert kinds.count(SCHEDULED) == kinds.count(ACTED)
 
     async def histories(self, case: Case) -> list[WorkflowHistory]:
         """The journal of the case's runs as it stands."""
@@ -190,7 +254,7 @@ class Arena:
     async def result(self, case: Case) -> Any:
         """The run's result, within the time that a recovery may take."""
         handle = self.client.get_workflow_handle(case.workflow_id)
-        left = RECOVERY - (time.monotonic() - case.down_at)
+        left = RECOVERY - (time.monotonic() - case.since)
         try:
             return await asyncio.wait_for(handle.result(), left)
         except asyncio.TimeoutError:

@@ -215,3 +215,21 @@ SCENARIOS = (
 
 CASES = tuple((scenario, point) for scenario in SCENARIOS for point in scenario.hits)
 """All that is killed; the hits of a case are killed side by side."""
+
+
+SECOND_DEATHS = (
+    Point.AFTER_CLAIM,
+    Point.AFTER_LOAD,
+    Point.BEFORE_TURN,
+    Point.BEFORE_COMMIT,
+    Point.AFTER_COMMIT,
+    Point.AFTER_ACTIVITY_START,
+    Point.BEFORE_ACTIVITY_END,
+)
+"""Where the one dies that takes over from the first."""
+
+
+def scenario_named(name: str) -> Scenario:
+    """The scenario of a name."""
+    (scenario,) = (scenario for scenario in SCENARIOS if scenario.name == name)
+    return scenario

@@ -65,7 +65,6 @@ class ActivityMachine(Machine):
         "scheduled",
         "scheduled_event_id",
         "started_event_id",
-        "started_identity",
     )
 
     def __init__(self, command: ScheduleActivity) -> None:
@@ -75,7 +74,6 @@ class ActivityMachine(Machine):
         self.scheduled_event_id = 0
         self.cancel_event_id = 0
         self.started_event_id = 0
-        self.started_identity = ""
 
     def schedule(self, attributes: Message, metadata: UserMetadata | None) -> Command:
         """The command that schedules it, with the event's attributes."""
@@ -152,7 +150,6 @@ class ActivityMachine(Machine):
 
     def _on_started(self, event: HistoryEvent, out: Output) -> None:
         self.started_event_id = event.event_id
-        self.started_identity = event.activity_task_started_event_attributes.identity
 
     def _on_closed(self, event: HistoryEvent, out: Output) -> None:
         self._resolve(_resolution(self, event), out)

@@ -1,4 +1,4 @@
-"""DBOS's own tools see each run and its steps, and what they do to one is understood."""
+"""DBOS's own tools see runs and their steps, and what they do to one is understood."""
 
 import asyncio
 import json

@@ -69,7 +69,7 @@ def test_no_rpc_is_both_answered_and_refused() -> None:
 
 
 def test_the_lists_name_each_rpc_of_the_sdk_and_no_other() -> None:
-    assert KNOWN == {rpc for _, rpc in ALL}
+    assert {rpc for _, rpc in ALL} == KNOWN
 
 
 @pytest.mark.parametrize("service", STUBS)

@@ -86,6 +86,7 @@ def deprecated(patch_id: str) -> WorkflowCommand:
 def upsert(**attributes: object) -> WorkflowCommand:
     """Change search attributes."""
     command = WorkflowCommand()
+    command.upsert_workflow_search_attributes.SetInParent()
     fields = command.upsert_workflow_search_attributes.search_attributes.indexed_fields
     for name, value in attributes.items():
         fields[name].CopyFrom(payload(value))
@@ -95,6 +96,7 @@ def upsert(**attributes: object) -> WorkflowCommand:
 def memo(**entries: object) -> WorkflowCommand:
     """Change the memo."""
     command = WorkflowCommand()
+    command.modify_workflow_properties.SetInParent()
     for name, value in entries.items():
         fields = command.modify_workflow_properties.upserted_memo.fields
         fields[name].CopyFrom(payload(value))

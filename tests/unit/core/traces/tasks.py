@@ -330,6 +330,14 @@ ENDS = (
         history="RunStarted Task TimerStarted ActivityScheduled RunCompleted",
     ),
     Trace(
+        "raw_timer_after_the_end_that_takes_itself_back",
+        Given(),
+        Sees(3, "init"),
+        Does(complete(), timer(1, 10), cancel_timer(1)),
+        Then(closed="COMPLETED"),
+        history="RunStarted Task RunCompleted",
+    ),
+    Trace(
         "continue_as_new",
         Given(),
         Sees(3, "init"),

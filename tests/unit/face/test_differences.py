@@ -1,0 +1,204 @@
+"""Shows each difference from Temporal that `docs/differences.md` claims.
+
+With ``--against temporal`` the same tests are expected to fail, every one of them: a
+difference that Temporal no longer makes is none.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dbos
+import pytest
+
+from dbosify import exceptions
+from dbosify.api.enums.v1 import PendingActivityState
+from dbosify.client import Client, WorkflowFailureError, WorkflowHandle
+from tests.fix_backend import Connect
+from tests.unit.face import differing
+from tests.unit.face.differing import (
+    Abandons,
+    Calls,
+    Chain,
+    Clumsy,
+    Fan,
+    Naps,
+    worker_of,
+)
+from tests.unit.face.greeting import random_name, started
+from tests.unit.repo.sources import ROOT
+from tests.waiting import eventually
+
+SOON = 20.0
+"""Seconds that are few in comparison to the minute after which Temporal would act."""
+
+
+@pytest.fixture(autouse=True)
+def _differs(request: pytest.FixtureRequest, against: str) -> None:
+    """Holds the claim against Temporal itself, if it is there."""
+    if against == "temporal":
+        request.applymarker(pytest.mark.xfail(strict=True, reason="the difference"))
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Fails if the block takes longer."""
+    begun = time.monotonic()
+    yield
+    assert time.monotonic() - begun < seconds
+
+
+async def test_a_chain_of_runs_has_no_pause_between_them(client: Client) -> None:
+    async with worker_of(client, random_name("queue")) as worker:
+        with at_most(2.5):
+            await client.execute_workflow(
+                Chain.run, 4, id=random_name(), task_queue=worker.task_queue
+            )
+
+
+async def test_a_short_timer_fires_when_it_is_due(client: Client) -> None:
+    async with worker_of(client, random_name("queue")) as worker:
+        with at_most(1.5):
+            await client.execute_workflow(
+                Naps.run, 3, id=random_name(), task_queue=worker.task_queue
+            )
+
+
+@pytest.mark.oracle_exempt("the code fails on purpose, and not always")
+async def test_a_failing_workflow_task_is_tried_again_soon(client: Client) -> None:
+    async with worker_of(client, random_name("queue")) as worker:
+        with at_most(5):
+            tries = await client.execute_workflow(
+                Clumsy.run, 2, id=random_name(), task_queue=worker.task_queue
+            )
+    assert tries == 3
+
+
+@contextmanager
+def doomed_worker(address: str, task_queue: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process that can be killed; dbosify notices its death after a second."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", differing.__name__, address, task_queue],
+        cwd=ROOT,
+        env={**os.environ, "DBOSIFY_LEASE_SECONDS": "1"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def attempt_begins(handle: WorkflowHandle[Calls, int]) -> None:
+    async def begun() -> None:
+        pending = (await handle.describe()).raw_description.pending_activities
+        assert [activity.state for activity in pending] == [
+            PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+        ]
+        assert pending[0].last_worker_identity == "the dead one"
+
+    await eventually(begun, patience=30)
+
+
+async def call_a_worker_that_dies(
+    client: Client, address: str, *, attempts: int
+) -> int:
+    """Let a workflow depend on an attempt whose worker is killed, and say what came."""
+    activities_queue = random_name("queue")
+    workflow_queue = f"{activities_queue}-workflows"
+    async with worker_of(client, workflow_queue):
+        with doomed_worker(address, activities_queue) as process:
+            handle = await client.start_workflow(
+                Calls.run,
+                args=[attempts, activities_queue],
+                id=random_name(),
+                task_queue=workflow_queue,
+            )
+            await attempt_begins(handle)
+            process.kill()
+        async with worker_of(client, activities_queue):
+            return await asyncio.wait_for(handle.result(), SOON)
+
+
+async def test_an_attempt_whose_worker_died_is_retried_at_once(
+    client: Client, backend_address: str
+) -> None:
+    assert await call_a_worker_that_dies(client, backend_address, attempts=2) == 2
+
+
+async def test_the_last_attempt_of_a_worker_that_died_times_out_at_once(
+    client: Client, backend_address: str
+) -> None:
+    with pytest.raises(WorkflowFailureError) as caught:
+        await call_a_worker_that_dies(client, backend_address, attempts=1)
+    failed = caught.value.cause
+    assert isinstance(failed, exceptions.ActivityError)
+    assert isinstance(failed.cause, exceptions.TimeoutError)
+    assert failed.cause.type == exceptions.TimeoutType.START_TO_CLOSE
+
+
+@pytest.mark.only_against(
+    "dbosify", reason="Temporal does not tell how a task reached its worker"
+)
+async def test_all_activities_of_a_task_go_straight_to_free_slots(
+    client: Client, postgres_url: str
+) -> None:
+    async with worker_of(client, random_name("queue")) as worker:
+        handle = await client.start_workflow(
+            Fan.run, 7, id=random_name(), task_queue=worker.task_queue
+        )
+        assert await handle.result() == 7
+    tools = dbos.DBOSClient(
+        system_database_url=postgres_url, serializer=dbos.DBOSPortableJSONSerializer()
+    )
+    try:
+        queued = await asyncio.to_thread(
+            tools.list_workflows, workflow_id_prefix=f"{handle.id}/"
+        )
+    finally:
+        tools.destroy()
+    assert [status.name for status in queued] == ["Fan"]
+
+
+@pytest.mark.oracle_exempt("Temporal's own core cannot replay such a run")
+async def test_an_abandoned_activity_may_fail_later(client: Client) -> None:
+    workflow_id = random_name()
+    differing.GATES[workflow_id] = asyncio.Event()
+    async with worker_of(client, random_name("queue")) as worker:
+        handle = await client.start_workflow(
+            Abandons.run, id=workflow_id, task_queue=worker.task_queue
+        )
+
+        async def begun() -> None:
+            [pending] = (await handle.describe()).raw_description.pending_activities
+            assert pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+
+        await eventually(begun, retry_on=(AssertionError, ValueError))
+        await handle.signal(Abandons.say, "abandon")
+
+        async def abandoned() -> None:
+            assert await handle.query(Abandons.has_abandoned)
+
+        await eventually(abandoned)
+        differing.GATES[workflow_id].set()
+
+        async def failed() -> None:
+            history = await handle.fetch_history()
+            assert any(
+                event.HasField("activity_task_failed_event_attributes")
+                for event in history.events
+            )
+
+        await eventually(failed)
+        await handle.signal(Abandons.say, "end")
+        assert await asyncio.wait_for(handle.result(), SOON) == "outlived it"
+
+
+async def test_connecting_to_a_namespace_creates_it(connect: Connect) -> None:
+    client = await connect(namespace=f"created_{random_name()[-8:]}")
+    handle = await started(client)
+    assert (await handle.describe()).id == handle.id

@@ -1,0 +1,37 @@
+"""Retry policies, as the server completes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbosify._model import clock
+from dbosify._model.policies import fill_defaults
+from dbosify._model.protos import RetryPolicy
+
+
+@pytest.mark.parametrize(
+    ("given", "initial", "coefficient", "maximum"),
+    [
+        (RetryPolicy(), 1, 2, 100),
+        (RetryPolicy(initial_interval=clock.duration(0.5)), 0.5, 2, 50),
+        (RetryPolicy(maximum_interval=clock.duration(3)), 1, 2, 3),
+        (RetryPolicy(backoff_coefficient=1.0), 1, 1, 100),
+    ],
+)
+def test_what_a_policy_leaves_out_is_filled_in(
+    given: RetryPolicy, initial: float, coefficient: float, maximum: float
+) -> None:
+    fill_defaults(given)
+    assert clock.seconds(given.initial_interval) == initial
+    assert given.backoff_coefficient == coefficient
+    assert clock.seconds(given.maximum_interval) == maximum
+
+
+def test_attempts_and_final_errors_are_nobody_elses_choice() -> None:
+    policy = RetryPolicy(maximum_attempts=3, non_retryable_error_types=["Final"])
+    fill_defaults(policy)
+    assert policy.maximum_attempts == 3
+    assert policy.non_retryable_error_types == ["Final"]
+    unlimited = RetryPolicy()
+    fill_defaults(unlimited)
+    assert unlimited.maximum_attempts == 0
