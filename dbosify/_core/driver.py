@@ -236,6 +236,7 @@ class RunDriver:
         now: Timestamp,
         request_id: str,
         close_run: bool,
+        next_run_id: str = "",
     ) -> Turn:
         """Record that the task with `news` failed; the driver only counts events.
 
@@ -245,7 +246,9 @@ class RunDriver:
             now: the database's time.
             request_id: of the WorkflowTaskStarted event.
             close_run: fail the whole run instead of the task.
+            next_run_id: taken if the run's policy has it tried again then.
         """
+        self._next_run_id = next_run_id
         self._link_canceled(news)
         self._tail.begin(now, news)
         self._task_started = self._tail.start_task(

@@ -85,9 +85,12 @@ async def test_a_worker_that_goes_on_takes_its_run_again_if_nobody_else_does(
     arena: Arena, name: str, point: Point, hit: int
 ) -> None:
     scenario = scenario_named(name)
-    async with arena.victim(scenario, f"{point.name}:stop:{hit}") as case:
+    async with (
+        arena.victim(scenario, f"{point.name}:stop:{hit}") as case,
+        # It sees that the lease runs out, but serves another queue.
+        arena.serving(arena.rescuer, f"not {case.queue}"),
+    ):
         async with arena.stopping(case):
-            # The rescuer takes note of the end of the lease, but serves other queues.
             await eventually(lambda: _is_queued(arena, case))
         case.is_down()
         await arena.conclude(case)

@@ -37,6 +37,7 @@ from tests.unit.core.traces.commands import (
     WAIT,
     activity,
     cancel_activity,
+    cancel_timer,
     complete,
     completion,
     fail,
@@ -319,6 +320,17 @@ def test_what_is_open_is_known_to_the_driver() -> None:
     assert [a.command.seq for a in run.driver.activities] == [2]
     assert [t.seq for t in run.driver.timers] == [2]
     assert [clock.seconds(at(3))] == [t.deadline for t in run.driver.timers]
+
+
+def test_what_is_over_is_forgotten() -> None:
+    run = Run()
+    run.task(activity(1), activity(2), timer(1, 1), timer(2, 2))
+    run.task(cancel_timer(2), news=[*completed(5), *fired(1, started=7)])
+    known = run.driver.translator
+    assert list(known.activities) == [2]
+    assert list(known.activities_by_event) == [6]
+    assert not known.timers
+    assert not known.timers_by_event
 
 
 def test_an_activitys_start_may_be_news_of_its_own() -> None:

@@ -336,6 +336,7 @@ RACES = (
         history="RunStarted Task ActivityScheduled ActivityStarted ActivityCompleted"
         " Task RunSignaled Task RunCompleted",
     ),
+    # Core refuses to be asked twice; the SDK never does it.
     Trace(
         "raw_activity_cancelled_twice",
         Given(),

@@ -15,7 +15,16 @@ from dbosify._model.protos import (
     WorkflowCommand,
     WorkflowTaskFailedCause,
 )
-from tests.unit.core.spelling import at, boom, driver_of, span
+from tests.unit.core.spelling import (
+    NEXT_RUN_ID,
+    at,
+    beginning,
+    boom,
+    driver_of,
+    retry_policy,
+    span,
+    start,
+)
 from tests.unit.core.traces import showing
 from tests.unit.core.traces.commands import (
     activity,
@@ -425,6 +434,27 @@ def test_a_nondeterministic_task_fails_the_run_if_asked_to() -> None:
     assert failed.failure.message.startswith(PREFIX)
     assert failed.workflow_task_completed_event_id == 14
     assert driver_of(journal).closed
+
+
+def test_a_run_that_is_failed_so_may_be_tried_again_as_a_whole() -> None:
+    journal = beginning(start(retry_policy=retry_policy()))
+    failed = TaskFailed(
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR,
+        boom("changed"),
+        EvictionReason.NONDETERMINISM,
+    )
+    turn = driver_of(journal).fail_task(
+        [],
+        failed,
+        now=at(1),
+        request_id="r",
+        close_run=True,
+        next_run_id=NEXT_RUN_ID,
+    )
+    assert turn.close is not None
+    assert turn.close.next is not None
+    assert turn.close.next.run_id == NEXT_RUN_ID
+    assert turn.close.next.started.continued_failure == boom("changed")
 
 
 def test_a_run_cancelled_by_code_that_did_not_see_the_request_is_refused() -> None:
