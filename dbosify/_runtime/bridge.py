@@ -64,6 +64,7 @@ class BridgeWorker:
         self._workflows: WorkflowWorker | None = None
         self._due: DueRole | None = None
         self._host: Host | None = None
+        self._began = False
         self._entered = False
         self._stopping = asyncio.Event()
 
@@ -82,7 +83,10 @@ class BridgeWorker:
         info = NamespaceInfo()
         info.limits.blob_size_limit_error = MAX_BLOB
         info.limits.memo_size_limit_error = MAX_BLOB
-        await self._begin(self._host)
+        # The SDK refuses to run a worker twice, but only after it has asked for this.
+        if True:
+            self._began = True
+            await self._begin(self._host)
         return info
 
     async def _begin(self, host: Host) -> None:

@@ -464,6 +464,7 @@ class OwnedRun:
             turn_row.attempt_call(self.uuid, self.token, self.attempt + 1, failure)
         ]
         row = TurnRow(self.uuid, self.token, fresh.next_step, (), others=others)
+        next_row: StartRow | None = None
         as_failure = failed.cause == _NONDETERMINISM and self.worker.fails_workflow(
             fresh
         )
@@ -474,6 +475,7 @@ class OwnedRun:
                 now=self.worker.clock.now(),
                 request_id=str(uuid.uuid4()),
                 close_run=as_failure,
+                next_run_id=new_run_id(self.worker.clock.nanoseconds() // 1_000_000),
             )
             row.steps = journal.steps(turn.events, fresh.names, "workflow task failed")
             row.messages = list(self._messages)
@@ -481,6 +483,11 @@ class OwnedRun:
             if turn.close is not None:
                 row.close = self._closed(fresh, turn.close)
                 row.others = ()
+                if turn.close.next is not None:
+                    next_row = turn_row.next_run(
+                        self.worker.turn_writer, self.uuid, turn.close.next
+                    )
+                    row.others = [runs.start_next(self.uuid, next_row)]
         verdict = await self.worker.writer.write(row)
         await broken.evict(failed.eviction, failed.message)
         if verdict is Verdict.LOST:
@@ -493,7 +500,7 @@ class OwnedRun:
         for task in row.ended:
             self.activities.pop(int(task.rpartition("/")[2]), None)
         if as_failure and turn.close is not None:
-            await self._after_close(turn.close, None)
+            await self._after_close(turn.close, next_row)
             return True
         await self._give_up_for(self.worker.retry_delay(self.attempt))
         return True

@@ -109,8 +109,9 @@ def ensure_schema(
         if not migrate:
             raise SchemaMissing(url, schema)
         _take_lock(connection)
-        if not _look(connection, target).is_current:
-            _migrate(target)
+        found = _look(connection, target)
+        if not found.is_current:
+            _migrate(target, empty=found.dbos == 0)
             _look(connection, target)
 
 
@@ -184,7 +185,7 @@ def _take_lock(connection: psycopg.Connection) -> None:
         time.sleep(_LOCK_PAUSE)
 
 
-def _migrate(target: _Target) -> None:
+def _migrate(target: _Target, *, empty: bool) -> None:
     # Made from a function and not from a URL, so that nothing DBOS or SQLAlchemy log
     # about the engine can hold a password. Two connections: DBOS keeps a lock on one.
     engine = sa.create_engine(
@@ -193,6 +194,8 @@ def _migrate(target: _Target) -> None:
         pool_size=2,
         max_overflow=0,
     )
+    if empty:
+        sa.event.listen(engine, "before_cursor_execute", _index_at_once, retval=True)
     try:
         _migrate_dbos(engine, target.schema)
         with engine.begin() as connection:
@@ -202,6 +205,23 @@ def _migrate(target: _Target) -> None:
         raise MigrationFailed(target.url, target.schema, reason=reason) from None
     finally:
         engine.dispose()
+
+
+def _index_at_once(
+    connection: sa.Connection,
+    cursor: object,
+    statement: str,
+    parameters: object,
+    context: object,
+    many: bool,
+) -> tuple[str, object]:
+    """Build the indexes of tables that nobody uses yet without waiting for anybody.
+
+    CONCURRENTLY waits for every transaction of the database, for each index again; a
+    DBOS runtime has one open nearly all the time, so a second namespace would take
+    half a minute while a worker of the first one runs.
+    """
+    return statement.replace("INDEX CONCURRENTLY", "INDEX"), parameters
 
 
 def _migrate_dbos(engine: sa.Engine, schema: str) -> None:

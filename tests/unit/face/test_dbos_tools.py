@@ -36,9 +36,9 @@ def tools(postgres_url: str, client: Client) -> Iterator[dbos.DBOSClient]:
     tools.destroy()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def worker(client: Client) -> AsyncIterator[Any]:
-    """A worker of the workflows, for one test."""
+    """A worker of the workflows."""
     async with served(client) as worker:
         yield worker
 

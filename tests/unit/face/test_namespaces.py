@@ -1,5 +1,6 @@
 """Namespaces of one database know nothing of each other."""
 
+import asyncio
 import uuid
 
 import psycopg
@@ -77,3 +78,14 @@ async def test_connecting_to_a_namespace_creates_no_other(
             "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'dbos%'"
         ).fetchall()
     assert schemas == [(f"dbos_{namespace}",)]
+
+
+async def test_a_namespace_is_created_whoever_holds_transactions_open(
+    postgres_url: str,
+) -> None:
+    with psycopg.connect(postgres_url) as holder:
+        holder.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        holder.execute("SELECT 1")
+        connecting = Client.connect(postgres_url, namespace=random_namespace())
+        async with await asyncio.wait_for(connecting, 20) as client:
+            assert client.namespace

@@ -14,6 +14,7 @@ import temporalio.worker
 from dbosify.client import Client
 from dbosify.worker import Worker
 from tests.unit.face.greeting import greeted, greets, random_name, served, started
+from tests.unit.face.workflows import Patient
 
 SECONDS = 30.0
 
@@ -151,7 +152,7 @@ def test_a_worker_serves_clients_of_other_threads_loops(postgres_url: str) -> No
         assert [worker.result(SECONDS) for worker in serving] == ["served"] * 2
 
 
-async def test_a_worker_that_has_shut_down_can_not_be_used_again(
+async def test_a_worker_that_has_shut_down_takes_no_more_runs(
     postgres_url: str, client: Client
 ) -> None:
     worker = served(postgres_url)
@@ -161,6 +162,11 @@ async def test_a_worker_that_has_shut_down_can_not_be_used_again(
     assert worker.is_shutdown
     with pytest.raises(RuntimeError, match="Already started"):
         await worker.run()
+    handle = await started(client, worker.task_queue)
+    # What is left to a worker that nobody asks for tasks would be lost.
+    async with served(client, task_queue=worker.task_queue):
+        await handle.signal(Patient.say, "done")
+        assert await asyncio.wait_for(handle.result(), SECONDS) == "done"
 
 
 async def test_the_same_config_makes_another_worker(
