@@ -123,6 +123,15 @@ class ActivityWorker:
 
     async def next_task(self) -> ActivityTask | None:
         """The next task for the SDK, or None when all is over."""
+        while True:
+            task = await self._next()
+            if task is None or not task.HasField("start"):
+                return task
+            if not self.host.keeper.expired:
+                return task
+            await self._lose(task.task_token)
+
+    async def _next(self) -> ActivityTask | None:
         getting = asyncio.ensure_future(self._tasks.get())
         drained = asyncio.ensure_future(self._drained.wait())
         try:
@@ -131,6 +140,17 @@ class ActivityWorker:
         finally:
             getting.cancel()
             drained.cancel()
+
+    async def _lose(self, token: bytes) -> None:
+        """This process was away: others may have given the attempt up for lost."""
+        running = self._running.pop(token)
+        running.held.machine.lost(self.host.clock.seconds())
+        try:
+            await running.held.settle()
+        except LOST_CONNECTION as error:
+            logger.warning("an attempt that was not begun is not stored: %s", error)
+        self.give_back()
+        self._check_drained()
 
     # Slots and tasks.
 

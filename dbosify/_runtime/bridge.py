@@ -84,7 +84,7 @@ class BridgeWorker:
         info.limits.blob_size_limit_error = MAX_BLOB
         info.limits.memo_size_limit_error = MAX_BLOB
         # The SDK refuses to run a worker twice, but only after it has asked for this.
-        if True:
+        if not self._began:
             self._began = True
             await self._begin(self._host)
         return info

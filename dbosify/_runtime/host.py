@@ -17,10 +17,11 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
-from dbosify._store.engine import Database
+from dbosify._store import runs
+from dbosify._store.engine import LOST_CONNECTION, Database
 from dbosify._store.journal import TurnWriter
 from dbosify._store.migrate import ensure_schema
-from dbosify._store.runs import Claim, Owner
+from dbosify._store.runs import Claim, Owner, Release
 from dbosify._store.url import DatabaseUrl, schema_of_namespace
 
 from . import dbos_runtime
@@ -91,6 +92,7 @@ class Host:
         self._writers: dict[asyncio.AbstractEventLoop, TurnWriter] = {}
         self._lock = threading.Lock()
         self._ready = False
+        self._giving_up: set[asyncio.Task[None]] = set()
         self._hosts_dbos = False
         self.dbos_config: DBOSConfig | None = None
 
@@ -227,6 +229,20 @@ class Host:
                 continue
             _call(worker.loop, worker.adopt, claim, events)
             return
+        # The worker that had a place for it has left in the meantime.
+        task = asyncio.get_running_loop().create_task(self.give_up(claim, task_queue))
+        self._giving_up.add(task)
+        task.add_done_callback(self._giving_up.discard)
+
+    async def give_up(self, claim: Claim, task_queue: str) -> None:
+        """Queue a run that was started for a worker that does not take it."""
+        release = Release(claim.workflow_uuid, claim.token, None, 0)
+        try:
+            await runs.release(self.database, [release])
+        except LOST_CONNECTION as error:
+            logger.warning("run %s not queued: %s", claim.workflow_uuid, error)
+        else:
+            self.run_queued(task_queue)
 
     def run_queued(self, task_queue: str) -> None:
         """See `Surroundings.run_queued`."""

@@ -55,8 +55,14 @@ class LeaseKeeper:
         self._clock = clock
         self._on_queued = on_queued
         self._on_lost = on_lost
+        self._valid_until = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @property
+    def expired(self) -> bool:
+        """Whether others may have taken this process for dead since it last renewed."""
+        return time.monotonic() > self._valid_until
 
     def start(self) -> None:
         """Take the lease, then keep it; blocks until it is taken.
@@ -80,8 +86,9 @@ class LeaseKeeper:
             self._thread = None
 
     def _take(self, connection: LeaseConnection) -> None:
-        asked = time.time_ns()
+        asked, until = time.time_ns(), time.monotonic() + TTL
         self._clock.adjust(leases.take(connection, self._database, self.lease), asked)
+        self._valid_until = until
 
     def _run(self, connection: LeaseConnection) -> None:
         while not self._stop.wait(RENEW):
@@ -100,7 +107,7 @@ class LeaseKeeper:
             logger.debug("lease not given up, it will run out: %s", error)
 
     def _turn(self, connection: LeaseConnection) -> None:
-        asked = time.time_ns()
+        asked, until = time.time_ns(), time.monotonic() + TTL
         now = leases.renew(connection, self._database, self.lease)
         if now is None:
             # Others may own our runs by now; the token of each tells them apart.
@@ -108,5 +115,6 @@ class LeaseKeeper:
             self._on_lost()
         else:
             self._clock.adjust(now, asked)
+            self._valid_until = until
         for queue in leases.take_over(connection, self._database):
             self._on_queued(queue)

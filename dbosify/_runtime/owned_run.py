@@ -97,6 +97,8 @@ class OwnedRun:
         self._reattached = False
         self._unsure: tuple[int, list[HistoryEvent]] | None = None
         """The step and the news of a turn that may or may not be written."""
+        self._not_begun: set[str] = set()
+        """The tokens of attempts that such a turn would have begun here."""
         self.task: asyncio.Task[None] | None = None
 
     # What others tell it.
@@ -121,11 +123,6 @@ class OwnedRun:
         """Give the run up as soon as it only waits."""
         self.leaving = True
         self._wake.set()
-
-    def abandon(self) -> None:
-        """The run is somebody else's: write nothing, forget everything."""
-        if self.task is not None:
-            self.task.cancel()
 
     def add_news(self, events: Sequence[HistoryEvent]) -> None:
         """Something happened to the run in this process."""
@@ -315,6 +312,7 @@ class OwnedRun:
         except BaseException:
             turn_row.give_places_back(writer, begun)
             self._unsure = (replica.next_step, news)
+            self._not_begun = {activity.token for activity in begun if activity.token}
             raise
         if verdict is not Verdict.WRITTEN:
             turn_row.give_places_back(writer, begun)
@@ -333,6 +331,13 @@ class OwnedRun:
             faults.reach(Point.AFTER_CLOSE)
             await self._after_close(turn.close, next_row)
             return True
+        if self.worker.host.keeper.expired:
+            # This process was away, maybe since the commit: what the turn began may
+            # have been given up for lost. The journal and the rows say what is ours.
+            turn_row.give_places_back(writer, begun)
+            self._not_begun = {activity.token for activity in begun if activity.token}
+            await self._start_over()
+            return False
         self._apply(turn, begun)
         await self.worker.after_turn(self)
         return self.replica is None and self.leaving
@@ -412,7 +417,9 @@ class OwnedRun:
         for row in rows:
             if not row.eager or row.scheduled.event_id in self.activities:
                 continue
-            if row.executor_id == self.worker.executor_id and self._begin_late(row):
+            # Our process alone is no proof: it may have begun the attempt as the run's
+            # owner before, have lost the run, and taken it again.
+            if row.token in self._not_begun and self._begin_late(row):
                 continue
             machine = AttemptMachine(row.scheduled, row.progress, row.state)
             machine.lost(self.worker.clock.seconds())
@@ -420,6 +427,7 @@ class OwnedRun:
             held.run = self
             self.activities[row.scheduled.event_id] = held
             await held.settle()
+        self._not_begun.clear()
 
     def _begin_late(self, row: ActivityRow) -> bool:
         """Begin an activity of ours whose turn we did not know to be written."""

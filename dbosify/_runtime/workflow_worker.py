@@ -181,6 +181,13 @@ class WorkflowWorker:
     def adopt(self, claim: Claim, events: Sequence[HistoryEvent]) -> None:
         """Take a run whose journal is known."""
         self._reserved = max(self._reserved - 1, 0)
+        if self._stopping:
+            # It was started while we were still there, and nobody may be left to ask.
+            giving_up = self.host.give_up(claim, self.task_queue)
+            task = self.loop.create_task(giving_up)
+            self._others.add(task)
+            task.add_done_callback(self._others.discard)
+            return
         self._own(OwnedRun(self, claim, events))
 
     def next_run(self, row: StartRow) -> None:
@@ -197,10 +204,21 @@ class WorkflowWorker:
             self.host.run_queued(started.task_queue.name)
 
     def _own(self, run: OwnedRun) -> None:
+        older = self._runs.get(run.uuid)
         self._runs[run.uuid] = run
         if self._stopping:
             run.leave()
-        run.task = self.loop.create_task(run.run(), name=f"run {run.uuid}")
+        run.task = self.loop.create_task(
+            self._run_after(older, run), name=f"run {run.uuid}"
+        )
+
+    async def _run_after(self, older: OwnedRun | None, run: OwnedRun) -> None:
+        if older is not None and older.task is not None:
+            # We lost the run and took it again before we knew. The SDK knows instances
+            # by run id, so the old one must be gone before there is a new one.
+            older.look()
+            await asyncio.wait({older.task})
+        await run.run()
 
     def ended(self, run: OwnedRun) -> None:
         """A run is closed, given up or lost."""
@@ -279,9 +297,13 @@ class WorkflowWorker:
                 run.look()
 
     def lease_lost(self) -> None:
-        """Every run may be somebody else's by now: begin anew with none."""
+        """Every run may be somebody else's by now: each has to look.
+
+        Not all are: those taken since the lease ran out are ours, and would have no
+        owner who knows of them if we forgot them.
+        """
         for run in list(self._runs.values()):
-            run.abandon()
+            run.look()
 
     async def _claim_loop(self) -> None:
         checked = self.loop.time()

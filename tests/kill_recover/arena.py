@@ -223,7 +223,7 @@ class Arena:
 
     async def _count(self, case: Case, kind: int) -> int:
         (history,) = await self.histories(case)
-        return [event.event_type for event in history.events].count(kind)
+        return sum(event.event_type == kind for event in history.events)
 
     async def waits(self, case: Case) -> None:
         """Check that the run has done its first activity, if any, and waits."""

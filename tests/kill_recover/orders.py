@@ -7,6 +7,7 @@ before them all, an answer says that the process is connected.
 - ``{"do": "leave", "queue": …}`` shuts it down gracefully;
 - ``{"do": "start", "workflow": …, "id": …, "queue": …, "args": …}`` starts a run from
   within the process, whose own worker gets it (eager start);
+- ``{"do": "bow out", "ids": …, …}`` starts several while the queue is left;
 - ``{"do": "race", …, "times": …, "use_existing": …}`` starts the same run many times;
 - ``{"do": "census"}`` tells how often each fault point was passed.
 
@@ -77,6 +78,8 @@ class Program:
                 await self._leave(**order)
             case "start":
                 await self._start(**order)
+            case "bow out":
+                await self._bow_out(**order)
             case "race":
                 return await self._race(**order)
             case "census":
@@ -131,6 +134,13 @@ class Program:
         )
         assert handle.first_execution_run_id is not None
         return handle.first_execution_run_id
+
+    async def _bow_out(self, ids: list[str], *, queue: str, **start: Any) -> None:
+        starts = [
+            self._start(workflow_id=workflow_id, queue=queue, **start)
+            for workflow_id in ids
+        ]
+        await asyncio.gather(*starts, self._leave(queue))
 
     async def _race(self, times: int, **start: Any) -> dict[str, int]:
         """Start a run many times; counts the run ids that came back, and refusals."""

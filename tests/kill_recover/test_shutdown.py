@@ -88,3 +88,25 @@ async def test_nothing_is_lost_when_a_busy_worker_leaves(arena: Arena) -> None:
             for other in others:
                 other.is_down()
             await asyncio.gather(*(arena.conclude(other) for other in others))
+
+
+async def test_what_is_started_while_the_worker_leaves_is_not_lost(
+    arena: Arena,
+) -> None:
+    scenario = scenario_named("sequential activities")
+    async with arena.victim(scenario, "", LONG_LEASE) as case:
+        others = [
+            Case(scenario, case.victim, f"run {number}", queue=case.queue)
+            for number in range(MANY)
+        ]
+        async with arena.serving(arena.rescuer, case.queue):
+            await case.victim.order(
+                do="bow out",
+                ids=[other.workflow_id for other in others],
+                queue=case.queue,
+                workflow=scenario.workflow.__name__,
+                args=[],
+            )
+            for other in others:
+                other.is_down()
+            await asyncio.gather(*(arena.conclude(other) for other in others))

@@ -128,6 +128,31 @@ class Abandons:
 
 
 @workflow.defn
+class Patient:
+    """Waits for a signal."""
+
+    def __init__(self) -> None:
+        """Nothing was said yet."""
+        self._told = False
+
+    @workflow.run
+    async def run(self) -> str:
+        """Comes to this end when it was told."""
+        await workflow.wait_condition(lambda: self._told)
+        return "was told"
+
+    @workflow.signal
+    def tell(self) -> None:
+        """Ends the wait."""
+        self._told = True
+
+    @workflow.query
+    def waits(self) -> bool:
+        """Whether it still waits."""
+        return not self._told
+
+
+@workflow.defn
 class Fan:
     """Schedules many activities in one workflow task."""
 
@@ -141,7 +166,7 @@ class Fan:
         return len(await asyncio.gather(*calls))
 
 
-WORKFLOWS = (Abandons, Calls, Chain, Clumsy, Fan, Naps)
+WORKFLOWS = (Abandons, Calls, Chain, Clumsy, Fan, Naps, Patient)
 
 
 def worker_of(client: Client, task_queue: str, *, identity: str = "") -> Worker:
@@ -157,17 +182,11 @@ def worker_of(client: Client, task_queue: str, *, identity: str = "") -> Worker:
     )
 
 
-async def serve_activities(address: str, task_queue: str) -> None:
+async def serve(address: str, task_queue: str) -> None:
     """Be the worker that dies."""
     client = await Client.connect(address)
-    await Worker(
-        client,
-        task_queue=task_queue,
-        activities=[hang_at_first],
-        build_id="face",
-        identity="the dead one",
-    ).run()
+    await worker_of(client, task_queue, identity="the dead one").run()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve_activities(*sys.argv[1:]))
+    asyncio.run(serve(*sys.argv[1:]))

@@ -18,6 +18,7 @@ import pytest
 from dbosify import exceptions
 from dbosify.api.enums.v1 import PendingActivityState
 from dbosify.client import Client, WorkflowFailureError, WorkflowHandle
+from dbosify.service import RPCError, RPCStatusCode
 from tests.fix_backend import Connect
 from tests.unit.face import differing
 from tests.unit.face.differing import (
@@ -27,6 +28,7 @@ from tests.unit.face.differing import (
     Clumsy,
     Fan,
     Naps,
+    Patient,
     worker_of,
 )
 from tests.unit.face.greeting import random_name, started
@@ -141,6 +143,23 @@ async def test_the_last_attempt_of_a_worker_that_died_times_out_at_once(
     assert failed.cause.type == exceptions.TimeoutType.START_TO_CLOSE
 
 
+async def test_a_run_whose_worker_died_goes_on_when_the_lease_is_over(
+    client: Client, backend_address: str
+) -> None:
+    task_queue = random_name("queue")
+    with doomed_worker(backend_address, task_queue) as process:
+        handle = await client.start_workflow(
+            Patient.run, id=random_name(), task_queue=task_queue
+        )
+        assert await handle.query(Patient.waits)
+        process.kill()
+        process.wait()
+    with at_most(8):
+        async with worker_of(client, task_queue):
+            await handle.signal(Patient.tell)
+            assert await handle.result() == "was told"
+
+
 @pytest.mark.only_against(
     "dbosify", reason="Temporal does not tell how a task reached its worker"
 )
@@ -202,3 +221,12 @@ async def test_connecting_to_a_namespace_creates_it(connect: Connect) -> None:
     client = await connect(namespace=f"created_{random_name()[-8:]}")
     handle = await started(client)
     assert (await handle.describe()).id == handle.id
+
+
+@pytest.mark.parametrize("name", ["id", "task_queue"])
+async def test_a_nul_character_in_a_name_is_refused(client: Client, name: str) -> None:
+    names = {"id": random_name(), "task_queue": random_name("queue")}
+    names[name] += "\0"
+    with pytest.raises(RPCError, match="NUL") as caught:
+        await client.start_workflow(Patient.run, **names)
+    assert caught.value.status == RPCStatusCode.INVALID_ARGUMENT

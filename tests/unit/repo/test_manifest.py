@@ -36,9 +36,7 @@ def test_every_test_named_exists() -> None:
     named = {test for entry in manifest.values() for test in entry.get("tests", ())}
     files = {test.partition("::")[0] for test in named}
     known = {
-        f"{file}::{function}"
-        for file in files
-        for function in _functions(_ROOT / file)
+        f"{file}::{function}" for file in files for function in _functions(_ROOT / file)
     }
     missing = {test for test in named if test.partition("[")[0] not in known}
     assert not missing
