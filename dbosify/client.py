@@ -27,7 +27,8 @@ from dbosify._face.client import (
 )
 from dbosify._runtime.transport import PostgresServiceClient, connecting_to
 from dbosify._runtime.transport import service_client as _service_client
-from dbosify._store._dbos import dbos_client_url
+from dbosify._store._dbos import dbos_client_schema, dbos_client_url
+from dbosify._store.url import schema_of_namespace
 
 
 class Client(temporalio.client.Client):
@@ -158,6 +159,7 @@ class Client(temporalio.client.Client):
             header_codec_behavior: as Temporal's.
         """
         if isinstance(service_client, dbos.DBOSClient):
+            _check_schema(dbos_client_schema(service_client), namespace)
             service_client = _service_client(dbos_client_url(service_client), namespace)
         super().__init__(
             service_client,
@@ -186,3 +188,17 @@ class Client(temporalio.client.Client):
     async def __aexit__(self, *exc_info: object) -> None:
         """Close it."""
         await self.close()
+
+
+def _check_schema(schema: str, namespace: str) -> None:
+    """Refuse a DBOS client of a schema where the namespace is not.
+
+    Raises:
+        ValueError: it has chosen another schema; DBOS's default is no choice.
+    """
+    ours = schema_of_namespace(namespace)
+    if schema not in ("dbos", ours):
+        raise ValueError(
+            f'namespace "{namespace}" lives in schema "{ours}",'
+            f' but the DBOSClient has dbos_system_schema="{schema}"'
+        )

@@ -63,6 +63,8 @@ class _Running:
 
     held: HeldActivity
     token: bytes
+    losses: int
+    """Of the lease, when the attempt was handed in or claimed."""
     cancelled: int | None = None
     """The reason it was told, at most one."""
     unsent: Payloads | None = None
@@ -127,7 +129,8 @@ class ActivityWorker:
             task = await self._next()
             if task is None or not task.HasField("start"):
                 return task
-            if not self.host.keeper.expired:
+            keeper, running = self.host.keeper, self._running[task.task_token]
+            if not keeper.expired and keeper.losses == running.losses:
                 return task
             await self._lose(task.task_token)
 
@@ -171,13 +174,19 @@ class ActivityWorker:
         """Something was queued."""
         self._wake.set()
 
-    def start(self, row: ActivityRow, run: Run | None) -> HeldActivity:
-        """Hand an attempt to the SDK, on a slot that is held for it."""
+    def start(self, row: ActivityRow, run: Run | None, losses: int) -> HeldActivity:
+        """Hand an attempt to the SDK, on a slot that is held for it.
+
+        Args:
+            row: the activity as stored.
+            run: whose it is, if that is owned here.
+            losses: of the lease, when the attempt was known to be ours.
+        """
         machine = AttemptMachine(row.scheduled, row.progress, row.state)
         held = HeldActivity(row, machine, self.host)
         held.run = run
         token = json.dumps([row.task_id, row.token]).encode()
-        running = _Running(held, token)
+        running = _Running(held, token, losses)
         self._running[token] = running
         held.watch_deadline()
         held.on_gone = lambda: self._after_timeout(running)
@@ -190,7 +199,9 @@ class ActivityWorker:
         while not self._stopping:
             try:
                 self._starved = self._free <= 0
-                if not self._starved and await self._claim():
+                # What is claimed without a lease is given up for lost at once.
+                ready = not (self._starved or self.host.keeper.expired)
+                if ready and await self._claim():
                     continue
             except LOST_CONNECTION as error:
                 logger.warning("activities not claimed: %s", error)
@@ -198,7 +209,7 @@ class ActivityWorker:
 
     async def _claim(self) -> bool:
         """Take what fits; whether there may be more."""
-        limit = self._free
+        limit, losses = self._free, self.host.keeper.losses
         self._free -= limit
         rows: list[ActivityRow] = []
         try:
@@ -213,7 +224,7 @@ class ActivityWorker:
         finally:
             self._free += limit - len(rows)
         for row in rows:
-            self.start(row, None)
+            self.start(row, None, losses)
         return len(rows) == limit
 
     def _task(self, running: _Running) -> ActivityTask:
@@ -433,4 +444,5 @@ class ActivityPlaces:
     def start(self, row: ActivityRow, run: Run) -> HeldActivity:
         """Run an activity on the slot that was taken for it."""
         options = row.scheduled.activity_task_scheduled_event_attributes
-        return self._taken[options.task_queue.name].popleft().start(row, run)
+        worker = self._taken[options.task_queue.name].popleft()
+        return worker.start(row, run, self._host.keeper.losses)

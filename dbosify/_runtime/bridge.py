@@ -220,6 +220,8 @@ class BridgeWorker:
         """See `LocalWorker.on_lease_lost`."""
         if self._workflows is not None:
             self._workflows.lease_lost()
+        if self.activities is not None:
+            self.activities.hint()
 
     def owned(self) -> list[str]:
         """See `LocalWorker.owned`."""

@@ -56,6 +56,9 @@ class LeaseKeeper:
         self._on_queued = on_queued
         self._on_lost = on_lost
         self._valid_until = 0.0
+        self.losses = 0
+        """How often others took this process for dead. Who remembers the number knows
+        later whether it happened since, even if the lease has been taken again."""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -111,6 +114,7 @@ class LeaseKeeper:
         now = leases.renew(connection, self._database, self.lease)
         if now is None:
             # Others may own our runs by now; the token of each tells them apart.
+            self.losses += 1
             self._take(connection)
             self._on_lost()
         else:

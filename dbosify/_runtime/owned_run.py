@@ -306,6 +306,8 @@ class OwnedRun:
             close=self._closed(replica, turn.close),
             others=self._other_calls(replica, turn, next_row),
         )
+        keeper = self.worker.host.keeper
+        losses = keeper.losses
         faults.reach(Point.BEFORE_COMMIT)
         try:
             verdict = await self.worker.writer.write(row)
@@ -331,7 +333,7 @@ class OwnedRun:
             faults.reach(Point.AFTER_CLOSE)
             await self._after_close(turn.close, next_row)
             return True
-        if self.worker.host.keeper.expired:
+        if keeper.expired or keeper.losses != losses:
             # This process was away, maybe since the commit: what the turn began may
             # have been given up for lost. The journal and the rows say what is ours.
             turn_row.give_places_back(writer, begun)

@@ -173,7 +173,7 @@ class WorkflowWorker:
 
     def reserve_run(self) -> bool:
         """Hold a place for a run that is about to be started for this worker."""
-        if self._stopping or self._slots.locked():
+        if self._stopping or self._slots.locked() or self.host.keeper.expired:
             return False
         self._reserved += 1
         return True
@@ -304,6 +304,7 @@ class WorkflowWorker:
         """
         for run in list(self._runs.values()):
             run.look()
+        self._wake.set()
 
     async def _claim_loop(self) -> None:
         checked = self.loop.time()
@@ -326,7 +327,7 @@ class WorkflowWorker:
     async def _claim(self) -> bool:
         """Take queued runs; whether there may be more."""
         self._starved = self._slots.locked()
-        if self._starved:
+        if self._starved or self.host.keeper.expired:
             return False
         claims = await runs.claim(
             self.database, self.task_queue, self.host.new_owner(), _CLAIM_AT_ONCE

@@ -12,6 +12,11 @@ def dbos_client_url(client: DBOSClient) -> str:
     return client._sys_db.engine.url.render_as_string(hide_password=False)
 
 
+def dbos_client_schema(client: DBOSClient) -> str:
+    """The schema that a DBOS client uses."""
+    return client._sys_db.schema or "dbos"
+
+
 def portable_serializer() -> Serializer:
     """DBOS's JSON serializer, which its tools in every language read."""
     return DBOSPortableJSON

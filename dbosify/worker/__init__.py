@@ -27,6 +27,7 @@ from dbosify._face.worker import (
     WorkflowRunner,
 )
 from dbosify._runtime.transport import service_client
+from dbosify._store.url import schema_of_namespace
 from dbosify.client import Client
 from dbosify.worker import workflow_sandbox as workflow_sandbox
 
@@ -146,6 +147,12 @@ def _client_of(target: str | dbos.DBOSConfig, namespace: str) -> Client:
     url = target.get("system_database_url")
     if not url:
         raise ValueError("the DBOSConfig has no system_database_url")
+    schema, ours = target.get("dbos_system_schema"), schema_of_namespace(namespace)
+    if schema not in (None, ours):
+        raise ValueError(
+            f'namespace "{namespace}" lives in schema "{ours}",'
+            f' but the DBOSConfig has dbos_system_schema="{schema}"'
+        )
     service = service_client(url, namespace)
     service.dbos_config = target
     return Client(service, namespace=namespace)

@@ -228,5 +228,7 @@ async def test_a_nul_character_in_a_name_is_refused(client: Client, name: str) -
     names = {"id": random_name(), "task_queue": random_name("queue")}
     names[name] += "\0"
     with pytest.raises(RPCError, match="NUL") as caught:
-        await client.start_workflow(Patient.run, **names)
+        await client.start_workflow(
+            Patient.run, id=names["id"], task_queue=names["task_queue"]
+        )
     assert caught.value.status == RPCStatusCode.INVALID_ARGUMENT

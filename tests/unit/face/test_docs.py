@@ -16,6 +16,8 @@ DOCUMENTS = ("ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "docs/difference
 
 DIFFERENCES = "tests/unit/face/test_differences.py"
 
+NAME_OF_A_FILE = r"[`(]([\w./-]+(?:\.(?:py|sql|md|toml)|/))[`):]"
+
 SECONDS = 50.0
 
 
@@ -25,9 +27,7 @@ def text_of(path: str) -> str:
 
 def names_of_tests(path: str) -> set[str]:
     """The names of the tests in a file, wherever in `tests/` it is."""
-    [module] = [
-        m for m in modules() if m.is_test and f"/{m.path}".endswith(f"/{path}")
-    ]
+    [module] = [m for m in modules() if m.is_test and f"/{m.path}".endswith(f"/{path}")]
     return {
         node.name
         for node in ast.walk(module.tree)
@@ -66,7 +66,7 @@ def test_a_document_names_files_that_exist(document: str) -> None:
     known = [*files()]
     # A directory is known by what is in it.
     known += [f"{parent}/" for path in files() for parent in Path(path).parents]
-    named = re.findall(r"[`(]([\w./-]+(?:\.(?:py|sql|md|toml)|/))[`):]", text_of(document))
+    named = re.findall(NAME_OF_A_FILE, text_of(document))
     assert not [
         name
         for name in named

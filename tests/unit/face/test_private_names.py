@@ -219,6 +219,7 @@ def test_a_dbos_client_knows_its_database(postgres_url: str, client: Client) -> 
     try:
         assert isinstance(tools._sys_db, dbos._sys_db.SystemDatabase)
         found = make_url(_dbos.dbos_client_url(tools))
+        assert _dbos.dbos_client_schema(tools) == "dbos"
     finally:
         tools.destroy()
     assert found.database == make_url(postgres_url).database

@@ -3,6 +3,7 @@
 import traceback
 from typing import Any
 
+import dbos
 import psycopg
 import pytest
 import temporalio.client
@@ -62,6 +63,29 @@ async def test_a_dbos_config_without_a_database_is_refused() -> None:
     with pytest.raises(ValueError, match="no system_database_url") as caught:
         served({"name": "face"})
     assert_plain(caught.value)
+
+
+def test_a_dbos_config_of_another_schema_is_refused(postgres_url: str) -> None:
+    config: dbos.DBOSConfig = {
+        "name": "face",
+        "system_database_url": postgres_url,
+        "dbos_system_schema": "elsewhere",
+    }
+    with pytest.raises(ValueError, match=r'lives in schema "dbos".*"elsewhere"'):
+        served(config)
+    with pytest.raises(ValueError, match=r'lives in schema "dbos_orders"'):
+        served(config, namespace="orders")
+
+
+def test_a_dbos_client_of_another_schema_is_refused(postgres_url: str) -> None:
+    tools = dbos.DBOSClient(
+        system_database_url=postgres_url, dbos_system_schema="elsewhere"
+    )
+    try:
+        with pytest.raises(ValueError, match=r'lives in schema "dbos".*"elsewhere"'):
+            Client(tools)
+    finally:
+        tools.destroy()
 
 
 async def test_an_unreachable_postgres_is_refused_by_connect() -> None:
