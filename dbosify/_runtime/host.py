@@ -151,7 +151,12 @@ class Host:
             first = not self._workers
             self._workers.append(worker)
         if first:
-            await asyncio.to_thread(self.keeper.start)
+            try:
+                await asyncio.to_thread(self.keeper.start)
+            except BaseException:
+                with self._lock:
+                    self._workers.remove(worker)
+                raise
             self._hosts_dbos = await dbos_runtime.launch(
                 self.database, self.executor_id, self.dbos_config
             )

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dbosify._core.machines.attempt import AttemptMachine
@@ -55,6 +56,10 @@ _NONDETERMINISM = (
 )
 _RETRY_DB = 0.5
 """Seconds between attempts while the database is away."""
+
+
+_RETRY_RUN = 5.0
+"""Seconds before a run is tried again that an error of ours threw out."""
 
 
 class _Lost(Exception):
@@ -168,6 +173,13 @@ class OwnedRun:
         except asyncio.CancelledError:
             await self._forget("abandoned")
             raise
+        except Exception:
+            # A run that nobody works on must not stand in a live process's name.
+            logger.exception("run %s could not go on; it is tried again", self.uuid)
+            await self._forget("failed")
+            with suppress(*LOST_CONNECTION):
+                again = self.worker.clock.seconds() + _RETRY_RUN
+                await self._hand_back(int(again * 1000))
         finally:
             self._end()
 
