@@ -11,7 +11,13 @@ import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +34,9 @@ RECOVERY = 10.0
 
 SHORT_LEASE = {"DBOSIFY_LEASE_SECONDS": "1.5"}
 """For victims, so that a session of many deaths ends in time."""
+
+RESCUER_LEASE = {"DBOSIFY_LEASE_SECONDS": "2.5"}
+"""Leases are renewed, and those of others looked at, five times in that."""
 
 DEFAULT_LEASE: dict[str, str] = {}
 
@@ -123,6 +132,18 @@ class Arena:
             yield case
 
     @asynccontextmanager
+    async def cases(
+        self,
+        scenario: Scenario,
+        faults: Sequence[str],
+        lease: dict[str, str] = SHORT_LEASE,
+    ) -> AsyncIterator[list[Case]]:
+        """A case for each of several faults, side by side; see :meth:`case`."""
+        async with AsyncExitStack() as stack:
+            made = (self.case(scenario, fault, lease) for fault in faults)
+            yield list(await asyncio.gather(*map(stack.enter_async_context, made)))
+
+    @asynccontextmanager
     async def serving(self, worker: Reins, queue: str) -> AsyncIterator[None]:
         """A process serves a queue while the block runs."""
         await worker.order(do="serve", queue=queue)
@@ -147,17 +168,9 @@ class Arena:
             hits: At which passages.
             lease: Their setting of the lease.
         """
-        async with AsyncExitStack() as stack:
-            cases = await asyncio.gather(
-                *(
-                    stack.enter_async_context(
-                        self.case(scenario, f"{point.name}:kill:{hit}", lease)
-                    )
-                    for hit in hits
-                )
-            )
-            holding = self.rescuer.held() if scenario.queued else nullcontext()
-            with holding:
+        faults = [f"{point.name}:kill:{hit}" for hit in hits]
+        async with self.cases(scenario, faults, lease) as cases:
+            with self._holding(cases):
                 await asyncio.gather(*(self._live_and_die(case) for case in cases))
             await asyncio.gather(*(self.conclude(case) for case in cases))
 
@@ -168,21 +181,33 @@ class Arena:
         case.known = await evidence.journal_of(self.url, case.workflow_id)
 
     @asynccontextmanager
-    async def stopping(self, case: Case) -> AsyncIterator[None]:
-        """Let the victim live until it is stopped; it goes on when the block ends."""
-        holding = self.rescuer.held() if case.scenario.queued else nullcontext()
-        with holding:
-            beginning = asyncio.create_task(self.begin(case))
-            await case.victim.stopped()
-        case.is_down()
-        case.known = await evidence.journal_of(self.url, case.workflow_id)
+    async def stopping(self, cases: Sequence[Case]) -> AsyncIterator[None]:
+        """Let victims live until they are stopped; they go on when the block ends.
+
+        Args:
+            cases: Of one scenario.
+        """
+        beginnings = []
+        with self._holding(cases):
+            for case in cases:
+                beginnings.append(asyncio.create_task(self.begin(case)))
+            await asyncio.gather(*(case.victim.stopped() for case in cases))
+        for case in cases:
+            case.is_down()
+            case.known = await evidence.journal_of(self.url, case.workflow_id)
         try:
             yield
-            if case.victim.alive:
-                case.victim.send(signal.SIGCONT)
-            await beginning
+            for case in cases:
+                if case.victim.alive:
+                    case.victim.send(signal.SIGCONT)
+            await asyncio.gather(*beginnings)
         finally:
-            beginning.cancel()
+            for beginning in beginnings:
+                beginning.cancel()
+
+    def _holding(self, cases: Sequence[Case]) -> AbstractContextManager[None]:
+        queued = any(case.scenario.queued for case in cases)
+        return self.rescuer.held() if queued else nullcontext()
 
     async def begin(self, case: Case) -> None:
         """Start the run for its worker, and send it its signals."""

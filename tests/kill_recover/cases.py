@@ -217,15 +217,11 @@ CASES = tuple((scenario, point) for scenario in SCENARIOS for point in scenario.
 """All that is killed; the hits of a case are killed side by side."""
 
 
-SECOND_DEATHS = (
-    Point.AFTER_CLAIM,
-    Point.AFTER_LOAD,
-    Point.BEFORE_TURN,
-    Point.BEFORE_COMMIT,
-    Point.AFTER_COMMIT,
-    Point.AFTER_ACTIVITY_START,
-    Point.BEFORE_ACTIVITY_END,
-)
+SECOND_DEATHS = {
+    "as it takes over": (Point.AFTER_CLAIM, Point.AFTER_LOAD),
+    "at its first turn": (Point.BEFORE_TURN, Point.BEFORE_COMMIT, Point.AFTER_COMMIT),
+    "at its first activity": (Point.AFTER_ACTIVITY_START, Point.BEFORE_ACTIVITY_END),
+}
 """Where the one dies that takes over from the first."""
 
 

@@ -11,10 +11,19 @@ import pytest_asyncio
 pytest.register_assert_rewrite("tests.kill_recover.evidence")
 
 from dbosify.client import Client  # isort: skip
+from dbosify.worker import UnsandboxedWorkflowRunner
+from tests.fix_oracle import Knows
 from tests.kill_recover import effects
-from tests.kill_recover.arena import Arena
+from tests.kill_recover.arena import RESCUER_LEASE, Arena
 from tests.kill_recover.orders import NAMESPACE
 from tests.kill_recover.processes import Stable
+from tests.kill_recover.scenarios import WORKFLOWS
+
+
+@pytest.fixture(autouse=True)
+def code_of_the_programs(oracle_knows: Knows) -> None:
+    """Let the oracle judge what the tests themselves start."""
+    oracle_knows(*WORKFLOWS, workflow_runner=UnsandboxedWorkflowRunner())
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -27,7 +36,7 @@ async def arena(
     try:
         async with (
             await Client.connect(postgres_url, namespace=NAMESPACE) as client,
-            stable.process() as rescuer,
+            stable.process(**RESCUER_LEASE) as rescuer,
         ):
             yield Arena(postgres_url, client, stable, rescuer)
     finally:

@@ -137,7 +137,7 @@ class LongTimer:
     @workflow.run
     async def run(self) -> list[str]:
         """Wait, then do a thing."""
-        await workflow.sleep(4)
+        await workflow.sleep(3)
         return [await _act("after")]
 
 

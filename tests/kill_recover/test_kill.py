@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -21,26 +23,42 @@ async def test_another_worker_finishes_what_a_killed_one_began(
     await arena.kill(scenario, point, hits=scenario.hits[point])
 
 
-@pytest.mark.parametrize(
-    ("name", "point"),
-    [
-        ("sequential activities", Point.BEFORE_ACTIVITY_END),
-        ("queued activities", Point.BEFORE_ACTIVITY_END),
-        ("continue-as-new", Point.AFTER_CLOSE),
-        ("timers", Point.TIMER_FIRED),
-    ],
-    ids=lambda value: getattr(value, "name", value),
-)
-async def test_the_lease_of_a_worker_is_short_enough_unless_told_otherwise(
-    arena: Arena, name: str, point: Point
-) -> None:
-    await arena.kill(scenario_named(name), point, hits=[1], lease=DEFAULT_LEASE)
+DEFAULTS = {
+    "sequential activities": Point.BEFORE_ACTIVITY_END,
+    "continue-as-new": Point.AFTER_CLOSE,
+    "timers": Point.TIMER_FIRED,
+    "signals": Point.BEFORE_COMMIT,
+}
 
 
-@pytest.mark.parametrize("point", SECOND_DEATHS, ids=lambda point: point.name)
-async def test_a_third_worker_finishes_when_the_second_dies_as_it_takes_over(
-    arena: Arena, point: Point
+async def test_recovery_is_in_time_with_the_lease_as_it_is_by_default(
+    arena: Arena,
 ) -> None:
+    async with arena.stable.process() as rescuer:
+        usual = Arena(arena.url, arena.client, arena.stable, rescuer)
+        await asyncio.gather(
+            *(
+                usual.kill(scenario_named(name), point, hits=[1], lease=DEFAULT_LEASE)
+                for name, point in DEFAULTS.items()
+            )
+        )
+        # Its rescuer must stand still, so it cannot be among the others.
+        await usual.kill(
+            scenario_named("queued activities"),
+            Point.BEFORE_ACTIVITY_END,
+            hits=[2],
+            lease=DEFAULT_LEASE,
+        )
+
+
+@pytest.mark.parametrize("points", SECOND_DEATHS.values(), ids=list(SECOND_DEATHS))
+async def test_a_third_worker_finishes_when_the_second_dies(
+    arena: Arena, points: Sequence[Point]
+) -> None:
+    await asyncio.gather(*(_die_twice(arena, point) for point in points))
+
+
+async def _die_twice(arena: Arena, point: Point) -> None:
     scenario = replace(scenario_named("sequential activities"), attempts=3)
     first, second = f"{Point.BEFORE_ACTIVITY_END.name}:kill:2", f"{point.name}:kill:1"
     async with (
