@@ -30,6 +30,10 @@ class Recorder(Protocol):
     def title(self) -> str:
         """How Temporal's nondeterminism texts call it."""
 
+    @property
+    def opens(self) -> EventType.ValueType | None:
+        """The event of its first command, if later events are about it."""
+
     def recorded(self, command: Command, event: HistoryEvent, out: Output) -> None:
         """The command now stands in history as `event`."""
 

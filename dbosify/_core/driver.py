@@ -34,6 +34,7 @@ from dbosify._model.protos import (
 from . import activation as activations
 from .close import Chain
 from .commands import Command, Output, describe, match
+from .families import opened_by
 from .fsm import FatalMachineError, Nondeterminism
 from .history import Batch, cut
 from .machines import message, patch
@@ -67,6 +68,10 @@ class Answered:
 Outcome = Again | Replayed | Answered | Turn | TaskFailed
 
 _CAUSE = WorkflowTaskFailedCause
+_CHANGE_THE_RUN = (
+    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+    EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
+)
 _REFUSALS = (Nondeterminism, FatalMachineError, BadCommand)
 
 
@@ -122,11 +127,6 @@ class RunDriver:
     def history_size(self) -> int:
         """Bytes of the history so far."""
         return self._tail.size
-
-    @property
-    def replaying(self) -> bool:
-        """Whether batches of the journal remain to be rebuilt."""
-        return bool(self._batches)
 
     @property
     def has_backlog(self) -> bool:
@@ -352,15 +352,8 @@ class RunDriver:
             out.jobs.append(activations.initialize(self.workflow_id, event))
         elif message.on_event(event, out):
             pass
-        elif event.event_type == EventType.EVENT_TYPE_TIMER_FIRED:
-            fired = event.timer_fired_event_attributes
-            timer = self.translator.timers_by_event.get(fired.started_event_id)
-            if timer is None:
-                raise _without_command(event)
-            timer.on_fired(event, out)
         else:
-            scheduled = scheduled_event_of(event)
-            machine = self.translator.activities_by_event.get(scheduled)
+            machine = self.translator.by_event.get(opened_by(event))
             if machine is None:
                 raise _without_command(event)
             machine.on_event(event, out)
@@ -466,14 +459,8 @@ class RunDriver:
         return Turn(tuple(self._tail.events), tuple(out.effects), close)
 
     def _record(self, command: Command, event: HistoryEvent, out: Output) -> None:
-        command.machine.recorded(command, event, out)
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            assert isinstance(command.machine, ActivityMachine)
-            self.translator.activities_by_event[event.event_id] = command.machine
-        elif event.event_type == EventType.EVENT_TYPE_TIMER_STARTED:
-            assert isinstance(command.machine, TimerMachine)
-            self.translator.timers_by_event[event.event_id] = command.machine
-        else:
+        self.translator.recorded(command, event, out)
+        if event.event_type in _CHANGE_THE_RUN:
             self._learn(event)
 
     def _learn(self, event: HistoryEvent) -> None:
@@ -532,17 +519,9 @@ class RunDriver:
         for event in news:
             if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
                 canceled = event.activity_task_canceled_event_attributes
-                machine = self.translator.activities_by_event.get(
-                    canceled.scheduled_event_id
-                )
-                if machine is not None:
+                machine = self.translator.by_event.get(canceled.scheduled_event_id)
+                if isinstance(machine, ActivityMachine):
                     canceled.latest_cancel_requested_event_id = machine.cancel_event_id
-
-
-def scheduled_event_of(event: HistoryEvent) -> int:
-    """The ActivityTaskScheduled event that an activity's later event belongs to."""
-    name = event.WhichOneof("attributes")
-    return int(getattr(getattr(event, name or ""), "scheduled_event_id", 0))
 
 
 def _without_command(event: HistoryEvent) -> Nondeterminism:

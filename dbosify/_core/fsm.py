@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
+from dbosify._model.protos import EventType
+
 
 class Nondeterminism(Exception):
     """The workflow's commands and its history disagree.
@@ -48,6 +50,8 @@ class Machine:
     """A state and the table that says what may happen to it."""
 
     table: ClassVar[Table]
+    opens: ClassVar[EventType.ValueType | None] = None
+    """The event of its first command, if later events are about it."""
 
     __slots__ = ("state",)
 

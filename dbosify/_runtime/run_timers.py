@@ -56,7 +56,7 @@ class RunTimers:
         fired = {timer_of(group) for group in news}
         for timer in timers:
             if str(timer.seq) not in fired:
-                self.arm(str(timer.seq), timer.started_event_id, timer.deadline)
+                self.arm(str(timer.seq), timer.opened_by, timer.deadline)
 
     def stop(self) -> None:
         """Wait for nothing more."""

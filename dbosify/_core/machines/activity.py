@@ -59,11 +59,14 @@ class ActivityMachine(Machine):
     """One remote activity of a run."""
 
     title: ClassVar[str] = "Activity"
+    opens: ClassVar[EventType.ValueType | None] = (
+        EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+    )
     __slots__ = (
         "cancel_event_id",
         "command",
+        "opened_by",
         "scheduled",
-        "scheduled_event_id",
         "started_event_id",
     )
 
@@ -71,7 +74,7 @@ class ActivityMachine(Machine):
         super().__init__(State.CREATED)
         self.command = command
         self.scheduled: Command | None = None
-        self.scheduled_event_id = 0
+        self.opened_by = 0
         self.cancel_event_id = 0
         self.started_event_id = 0
 
@@ -87,6 +90,11 @@ class ActivityMachine(Machine):
         return self.scheduled
 
     @property
+    def over(self) -> bool:
+        """Whether its outcome is known, or it never was."""
+        return self.state in (State.RESOLVED, State.DROPPED)
+
+    @property
     def pending(self) -> bool:
         """Whether its task may still be queued or running somewhere."""
         return self.state in (State.SCHEDULED, State.CANCELING, State.LET_GO)
@@ -95,17 +103,6 @@ class ActivityMachine(Machine):
     def holds_id(self) -> bool:
         """Whether no other activity may have its id yet."""
         return self.pending or self.state is State.CREATED
-
-    @property
-    def cancel_sent(self) -> bool:
-        """Whether its task is to be told of the cancellation."""
-        if self.state is State.CANCELING:
-            return True
-        return (
-            self.state is State.LET_GO
-            and self.command.cancellation_type
-            != ActivityCancellationType.Value("ABANDON")
-        )
 
     def check(self, command: Command, event: HistoryEvent) -> None:
         """See `Recorder.check`."""
@@ -143,7 +140,7 @@ class ActivityMachine(Machine):
         self.fire(Input.CANCEL, out)
 
     def _on_recorded(self, event: HistoryEvent, out: Output) -> None:
-        self.scheduled_event_id = event.event_id
+        self.opened_by = event.event_id
         out.effects.append(
             ScheduleEffect(event, not self.command.do_not_eagerly_execute)
         )
@@ -167,7 +164,7 @@ class ActivityMachine(Machine):
                     EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED,
                     "activity_task_cancel_requested_event_attributes",
                     ActivityTaskCancelRequestedEventAttributes(
-                        scheduled_event_id=self.scheduled_event_id
+                        scheduled_event_id=self.opened_by
                     ),
                     self,
                 )
@@ -178,7 +175,7 @@ class ActivityMachine(Machine):
 
     def _on_cancel_recorded(self, event: HistoryEvent, out: Output) -> None:
         self.cancel_event_id = event.event_id
-        out.effects.append(CancelActivity(self.scheduled_event_id))
+        out.effects.append(CancelActivity(self.opened_by))
 
     def _resolve(self, resolution: ActivityResolution, out: Output) -> None:
         job = WorkflowActivationJob()
@@ -286,6 +283,6 @@ def _wrap(
         cause=cause,
         retry_state=retry_state,
         identity=identity,
-        scheduled_event_id=machine.scheduled_event_id,
+        scheduled_event_id=machine.opened_by,
         started_event_id=machine.started_event_id,
     )

@@ -48,14 +48,15 @@ class TimerMachine(Machine):
     """One timer of a run."""
 
     title: ClassVar[str] = "Timer"
-    __slots__ = ("deadline", "delay", "seq", "started", "started_event_id")
+    opens: ClassVar[EventType.ValueType | None] = EventType.EVENT_TYPE_TIMER_STARTED
+    __slots__ = ("deadline", "delay", "opened_by", "seq", "started")
 
     def __init__(self, seq: int, delay: Duration) -> None:
         super().__init__(State.CREATED)
         self.seq = seq
         self.delay = delay
         self.started: Command | None = None
-        self.started_event_id = 0
+        self.opened_by = 0
         self.deadline = 0.0
 
     def start(self, metadata: UserMetadata | None) -> Command:
@@ -70,6 +71,11 @@ class TimerMachine(Machine):
             metadata,
         )
         return self.started
+
+    @property
+    def over(self) -> bool:
+        """Whether it has fired or is cancelled."""
+        return self.state is State.OVER
 
     @property
     def running(self) -> bool:
@@ -88,7 +94,7 @@ class TimerMachine(Machine):
         """See `Recorder.recorded`."""
         self.fire(Input.RECORDED, event, out)
 
-    def on_fired(self, event: HistoryEvent, out: Output) -> None:
+    def on_event(self, event: HistoryEvent, out: Output) -> None:
         """Take the timer's fire.
 
         Raises:
@@ -107,7 +113,7 @@ class TimerMachine(Machine):
         self.fire(Input.CANCEL, out)
 
     def _on_started(self, event: HistoryEvent, out: Output) -> None:
-        self.started_event_id = event.event_id
+        self.opened_by = event.event_id
         self.deadline = clock.seconds(event.event_time) + clock.seconds(self.delay)
         out.effects.append(StartTimer(str(self.seq), event.event_id, self.deadline))
 
@@ -126,7 +132,7 @@ class TimerMachine(Machine):
                 EventType.EVENT_TYPE_TIMER_CANCELED,
                 "timer_canceled_event_attributes",
                 TimerCanceledEventAttributes(
-                    timer_id=str(self.seq), started_event_id=self.started_event_id
+                    timer_id=str(self.seq), started_event_id=self.opened_by
                 ),
                 self,
             )

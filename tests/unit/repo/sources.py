@@ -69,7 +69,8 @@ def files() -> tuple[str, ...]:
         found += [
             Path(directory, name).relative_to(ROOT).as_posix()
             for name in names
-            if not name.endswith(".pyc")
+            # In a second checkout `.git` is a file, and says where the first one is.
+            if not name.endswith(".pyc") and name != ".git"
         ]
     return tuple(sorted(found))
 
