@@ -129,6 +129,12 @@ class RunDriver:
         return self._tail.size
 
     @property
+    def workflow_type(self) -> str:
+        """The name of the workflow that runs."""
+        started = self._start_event.workflow_execution_started_event_attributes
+        return started.workflow_type.name
+
+    @property
     def has_backlog(self) -> bool:
         """Whether journaled news wait for a workflow task."""
         return bool(self._backlog) or self._tail.scheduled_event_id > 0

@@ -33,6 +33,11 @@ def activity_task_id(uuid: str, scheduled_event_id: int) -> str:
     return f"{uuid}/activity/{scheduled_event_id}"
 
 
+def scheduled_event_id_of(task_id: str) -> int:
+    """The number in an activity's DBOS id."""
+    return int(task_id.rpartition("/")[2])
+
+
 def activity_queue(task_queue: str) -> str:
     """The DBOS queue that holds the activity tasks of a Temporal task queue."""
     return ACTIVITY_QUEUE_PREFIX + task_queue

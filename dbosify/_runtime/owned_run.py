@@ -15,17 +15,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dbosify._core.machines.attempt import AttemptMachine
 from dbosify._model import clock, journal
-from dbosify._model.activity import ActivityRow
-from dbosify._model.effects import (
-    CancelActivity,
-    CancelTimer,
-    Close,
-    StartTimer,
-    TaskFailed,
-    Turn,
-)
+from dbosify._model.effects import Close, TaskFailed, Turn
 from dbosify._model.protos import (
     EvictionReason,
     HistoryEvent,
@@ -35,16 +26,16 @@ from dbosify._model.protos import (
     WorkflowTaskFailedCause,
 )
 from dbosify._service.run_ids import new_run_id
-from dbosify._store import activities, runs
+from dbosify._store import runs
 from dbosify._store.engine import LOST_CONNECTION, Call
 from dbosify._store.journal import BegunActivity, ClosedRun, TurnRow, Verdict
 from dbosify._store.runs import Claim, Release, StartRow
 
 from . import faults, turn_row
 from .faults import Point
-from .held_activity import HeldActivity
 from .replica import Replica, RunVanished, failed_query
-from .run_timers import RunTimers, timer_of
+from .run_timers import timer_of
+from .under_way import UnderWay
 
 if TYPE_CHECKING:
     from .workflow_worker import WorkflowWorker
@@ -87,23 +78,19 @@ class OwnedRun:
         self.token = claim.token
         self.attempt = claim.task_attempt
         self.replica: Replica | None = None
-        self.activities: dict[int, HeldActivity] = {}
         self.inbox_seen = 0
         self.leaving = False
         self._first_events = list(events) if events is not None else None
         self._look = events is None
         self._news: list[list[HistoryEvent]] = []
         self._messages: list[str] = []
-        self._timers = RunTimers(worker.clock, self.add_news)
+        self._under_way = UnderWay(worker, self.uuid, self.run_id, self.add_news)
         self._queries: list[
             tuple[WorkflowActivationJob, int, asyncio.Future[QueryResult | None]]
         ] = []
         self._wake = asyncio.Event()
-        self._reattached = False
         self._unsure: tuple[int, list[HistoryEvent]] | None = None
         """The step and the news of a turn that may or may not be written."""
-        self._not_begun: set[str] = set()
-        """The tokens of attempts that such a turn would have begun here."""
         self.task: asyncio.Task[None] | None = None
 
     # What others tell it.
@@ -133,11 +120,6 @@ class OwnedRun:
         """Something happened to the run in this process."""
         self._news.append(list(events))
         self._wake.set()
-
-    def activity_over(self, held: HeldActivity) -> None:
-        """An activity that ran for this run here has ended for good."""
-        assert held.row.closing is not None, "it is over"
-        self.add_news(held.row.closing)
 
     async def ask(
         self, job: WorkflowActivationJob, min_inbox: int
@@ -222,7 +204,7 @@ class OwnedRun:
         if self._first_events is not None:
             replica.begin_with(self._first_events, 0)
             self._first_events = None
-            self._reattached = True
+            self._under_way.nothing_yet()
         else:
             await replica.load()
             if replica.driver.closed:
@@ -232,10 +214,7 @@ class OwnedRun:
         replica.driver.attempt = max(replica.driver.attempt, self.attempt)
         failed = await replica.rebuild()
         if failed is None:
-            self._timers.rearm(replica.driver.timers, self._news)
-            if not self._reattached:
-                await self._reattach()
-                self._reattached = True
+            await self._under_way.pick_up(replica, self._news)
         return failed
 
     def _settle_unsure(self, replica: Replica) -> None:
@@ -244,8 +223,7 @@ class OwnedRun:
             return
         (step, news), self._unsure = self._unsure, None
         if replica.next_step > step:
-            for number in turn_row.closed_numbers(news):
-                self.activities.pop(number, None)
+            self._under_way.journaled(turn_row.closed_numbers(news))
         else:
             self._put_back(news)
 
@@ -314,7 +292,9 @@ class OwnedRun:
             steps,
             messages=list(self._messages),
             begun=begun,
-            ended=turn_row.ended_tasks(self.uuid, turn.events, self.activities),
+            ended=turn_row.ended_tasks(
+                self.uuid, turn.events, self._under_way.activities
+            ),
             close=self._closed(replica, turn.close),
             others=self._other_calls(replica, turn, next_row),
         )
@@ -326,7 +306,7 @@ class OwnedRun:
         except BaseException:
             turn_row.give_places_back(writer, begun)
             self._unsure = (replica.next_step, news)
-            self._not_begun = {activity.token for activity in begun if activity.token}
+            self._under_way.not_begun(begun)
             raise
         if verdict is not Verdict.WRITTEN:
             turn_row.give_places_back(writer, begun)
@@ -339,8 +319,7 @@ class OwnedRun:
         replica.next_step += len(steps)
         self._messages.clear()
         self.attempt = 1
-        for task in row.ended:
-            self.activities.pop(int(task.rpartition("/")[2]), None)
+        self._under_way.journaled(turn_row.numbers_of(row.ended))
         if turn.close is not None:
             faults.reach(Point.AFTER_CLOSE)
             await self._after_close(turn.close, next_row)
@@ -349,10 +328,10 @@ class OwnedRun:
             # This process was away, maybe since the commit: what the turn began may
             # have been given up for lost. The journal and the rows say what is ours.
             turn_row.give_places_back(writer, begun)
-            self._not_begun = {activity.token for activity in begun if activity.token}
+            self._under_way.not_begun(begun)
             await self._start_over()
             return False
-        self._apply(turn, begun)
+        self._begin_effects(turn, begun)
         await self.worker.after_turn(self)
         return self.replica is None and self.leaving
 
@@ -382,74 +361,18 @@ class OwnedRun:
         replica, self.replica = self.replica, None
         if next_row is not None:
             self.worker.next_run(next_row)
-        for held in list(self.activities.values()):
-            held.orphan()
+        self._under_way.orphan()
         if replica is not None:
             await replica.evict(
                 EvictionReason.WORKFLOW_EXECUTION_ENDING, "Workflow completed"
             )
 
-    # Effects in memory.
-
-    def _apply(self, turn: Turn, begun: Sequence[BegunActivity]) -> None:
-        for activity in begun:
-            if activity.token is None:
-                self.worker.activity_queued(turn_row.queue_of(activity))
-            else:
-                self._start_here(activity)
-        for effect in turn.effects:
-            match effect:
-                case StartTimer():
-                    self._timers.arm(
-                        effect.timer_id, effect.started_event_id, effect.deadline
-                    )
-                case CancelTimer():
-                    self._timers.disarm(effect.timer_id)
-                    self._news = [
-                        group
-                        for group in self._news
-                        if timer_of(group) != effect.timer_id
-                    ]
-                case CancelActivity():
-                    held = self.activities.get(effect.scheduled_event_id)
-                    if held is not None:
-                        held.request_cancel()
-                    else:
-                        self.worker.wake_at(self.worker.clock.seconds())
-
-    def _start_here(self, begun: BegunActivity) -> None:
+    def _begin_effects(self, turn: Turn, begun: Sequence[BegunActivity]) -> None:
         assert self.replica is not None, "its turn was just written"
-        started = self.replica.driver.started
-        assert started is not None, "the journal was loaded"
-        attributes = started.workflow_execution_started_event_attributes
-        row = turn_row.activity_row(self.uuid, attributes.workflow_type.name, begun)
-        self.activities[begun.event.event_id] = self.worker.places.start(row, self)
-
-    async def _reattach(self) -> None:
-        """Pick up the activities that went with the run's last owner."""
-        rows = await activities.of_run(self.worker.database, self.run_id)
-        for row in rows:
-            if not row.eager or row.scheduled.event_id in self.activities:
-                continue
-            # Our process alone is no proof: it may have begun the attempt as the run's
-            # owner before, have lost the run, and taken it again.
-            if row.token in self._not_begun and self._begin_late(row):
-                continue
-            machine = AttemptMachine(row.scheduled, row.progress, row.state)
-            machine.lost(self.worker.clock.seconds())
-            held = HeldActivity(row, machine, self.worker.host)
-            held.run = self
-            self.activities[row.scheduled.event_id] = held
-            await held.settle()
-        self._not_begun.clear()
-
-    def _begin_late(self, row: ActivityRow) -> bool:
-        """Begin an activity of ours whose turn we did not know to be written."""
-        options = row.scheduled.activity_task_scheduled_event_attributes
-        if not self.worker.places.take(options.task_queue.name):
-            return False
-        self.activities[row.scheduled.event_id] = self.worker.places.start(row, self)
-        return True
+        kind = self.replica.driver.workflow_type
+        cancelled = self._under_way.begin(turn, begun, kind)
+        if cancelled:
+            self._news = [g for g in self._news if timer_of(g) not in cancelled]
 
     # Queries, failures, the end.
 
@@ -501,7 +424,9 @@ class OwnedRun:
             )
             row.steps = journal.steps(turn.events, fresh.names, "workflow task failed")
             row.messages = list(self._messages)
-            row.ended = turn_row.ended_tasks(self.uuid, turn.events, self.activities)
+            row.ended = turn_row.ended_tasks(
+                self.uuid, turn.events, self._under_way.activities
+            )
             if turn.close is not None:
                 row.close = self._closed(fresh, turn.close)
                 row.others = ()
@@ -519,8 +444,7 @@ class OwnedRun:
             self.replica = None
             return False
         self._messages.clear()
-        for task in row.ended:
-            self.activities.pop(int(task.rpartition("/")[2]), None)
+        self._under_way.journaled(turn_row.numbers_of(row.ended))
         if as_failure and turn.close is not None:
             await self._after_close(turn.close, next_row)
             return True
@@ -534,13 +458,13 @@ class OwnedRun:
             now = self.worker.clock.seconds()
             wake_at = int((now + delay) * 1000)
             self.worker.wake_at(now + delay)
-        await self._detach_activities()
+        await self._under_way.detach()
         await self._hand_back(wake_at)
 
     async def _release(self) -> bool:
         """Park the run; False if news came in the meantime."""
         replica, self.replica = self.replica, None
-        await self._detach_activities()
+        await self._under_way.detach()
         if replica is not None:
             await replica.evict()
         if self._news or self._queries or self._look:
@@ -558,30 +482,22 @@ class OwnedRun:
             if row["status"] == "ENQUEUED":
                 self.worker.host.run_queued(row["queue_name"])
 
-    async def _detach_activities(self) -> None:
-        """Let running activities go on alone; those that ended are news already."""
-        for number, held in list(self.activities.items()):
-            if await held.detach():
-                self.activities.pop(number, None)
-        self._reattached = False
-
     async def _start_over(self) -> None:
         """The database may or may not have the last turn: read everything again."""
         if self.replica is not None:
             replica, self.replica = self.replica, None
             await replica.evict()
         self._look = True
-        self._reattached = False
+        self._under_way.look_again()
 
     async def _forget(self, why: str) -> None:
-        for held in list(self.activities.values()):
-            held.orphan()
+        self._under_way.orphan()
         if self.replica is not None:
             replica, self.replica = self.replica, None
             await asyncio.shield(replica.evict(EvictionReason.TASK_NOT_FOUND, why))
 
     def _end(self) -> None:
-        self._timers.stop()
+        self._under_way.timers.stop()
         for _, _, answer in self._queries:
             if not answer.done():
                 answer.set_result(None)

@@ -136,6 +136,11 @@ def ended_tasks(
     ]
 
 
+def numbers_of(tasks: Sequence[str]) -> list[int]:
+    """The scheduled events of activities by their ids."""
+    return [ids.scheduled_event_id_of(task) for task in tasks]
+
+
 def closed_run(close: Close, *, inbox: int, history_size: int) -> ClosedRun:
     """How a turn closes its run.
 
