@@ -19,8 +19,17 @@ def first_events(
     *,
     delayed: bool,
     metadata: UserMetadata | None = None,
+    signal: HistoryEvent | None = None,
 ) -> list[HistoryEvent]:
-    """WorkflowExecutionStarted and, unless the run must wait, its first task."""
+    """WorkflowExecutionStarted and, unless the run must wait, its first task.
+
+    Args:
+        started: the attributes of the first event.
+        now: the database's time.
+        delayed: whether the first task comes later.
+        metadata: of the first event.
+        signal: that the run is started with, if it is.
+    """
     event = HistoryEvent(
         event_id=1,
         event_time=now,
@@ -30,17 +39,22 @@ def first_events(
     )
     if metadata is not None:
         event.user_metadata.CopyFrom(metadata)
+    events = [event]
+    if signal is not None:
+        signal.event_id = signal.task_id = 2
+        events.append(signal)
     if delayed:
-        return [event]
+        return events
+    number = len(events) + 1
     task = HistoryEvent(
-        event_id=2,
+        event_id=number,
         event_time=now,
         event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
-        task_id=2,
+        task_id=number,
         workflow_task_scheduled_event_attributes=WorkflowTaskScheduledEventAttributes(
             task_queue=started.task_queue,
             start_to_close_timeout=started.workflow_task_timeout,
             attempt=1,
         ),
     )
-    return [event, task]
+    return [*events, task]

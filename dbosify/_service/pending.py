@@ -23,7 +23,6 @@ _TASK_OVER = (
     EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
     EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
 )
-_CANCEL = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
 
 
 def pending_events(
@@ -45,9 +44,11 @@ def pending_events(
         key=lambda group: clock.nanoseconds(group[-1].event_time),
     )
     result = [event for group in groups for event in group]
-    waiting = run["execution_time"].timestamp() > clock.seconds(now)
-    cancelled = any(event.event_type == _CANCEL for event in result)
-    due = (result and not waiting) or cancelled or (len(events) == 1 and not waiting)
+    # A cancel request, say, puts an end to the wait: then the run is parked no more.
+    waiting = run["dbos_status"] == "DELAYED" and (
+        run["execution_time"].timestamp() > clock.seconds(now)
+    )
+    due = not waiting and (result or not _had_task(events))
     if due and not _has_open_task(events):
         result.append(_task(events[0], result[-1].event_time if result else now))
     for number, event in enumerate(result, events[-1].event_id + 1):
@@ -62,6 +63,10 @@ def _has_open_task(events: Sequence[HistoryEvent]) -> bool:
         if event.event_type in _TASK_OVER:
             return False
     return False
+
+
+def _had_task(events: Sequence[HistoryEvent]) -> bool:
+    return any(event.event_type == _SCHEDULED for event in events)
 
 
 def _task(start: HistoryEvent, at: Timestamp) -> HistoryEvent:

@@ -10,7 +10,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from .context import Context
-from .rpc import cancel, describe, history, query, signal, start, system, terminate
+from .rpc import (
+    cancel,
+    describe,
+    history,
+    query,
+    signal,
+    signal_with_start,
+    start,
+    system,
+    terminate,
+)
 
 Rpc: TypeAlias = Callable[[Context, Any], Awaitable[Any]]
 
@@ -23,6 +33,7 @@ IMPLEMENTED: dict[str, Rpc] = {
         history.get_workflow_execution_history_reverse,
         query.query_workflow,
         signal.signal_workflow_execution,
+        signal_with_start.signal_with_start_workflow_execution,
         start.start_workflow_execution,
         system.describe_namespace,
         system.get_cluster_info,
@@ -126,7 +137,6 @@ UNIMPLEMENTED: dict[str, str] = {
     "set_worker_deployment_manager": _LATER,
     "set_worker_deployment_ramping_version": _LATER,
     "shutdown_worker": _IN_PROCESS,
-    "signal_with_start_workflow_execution": _LATER,
     "start_activity_execution": _LATER,
     "start_batch_operation": _LATER,
     "start_nexus_operation_execution": _LATER,

@@ -136,7 +136,12 @@ def search_attributes_json(attributes: SearchAttributes) -> str | None:
 
 
 async def start(
-    database: Database, row: StartRow, reusable: Sequence[int]
+    database: Database,
+    row: StartRow,
+    reusable: Sequence[int],
+    *,
+    recognise: bool = True,
+    also: Sequence[Call] = (),
 ) -> tuple[bool, dict[str, Any] | None]:
     """Start a run unless the id's latest run forbids it.
 
@@ -144,13 +149,18 @@ async def start(
         database: of the namespace.
         row: the new run.
         reusable: statuses in which a closed latest run leaves the id free.
+        recognise: whether a run that the same request started or joined is in the way.
+        also: statements that go along; they look themselves whether there is a run.
 
     Returns:
         Whether it was started, and the run that was the latest before, if any.
     """
-    rows = await database.fetch(
-        "start_run", row.params() | {"reusable": list(reusable)}
-    )
+    known = row.request_id if recognise else None
+    params = row.params() | {"reusable": list(reusable), "known_request": known}
+    if also:
+        rows, *_ = await database.fetch_together([Call("start_run", params), *also])
+    else:
+        rows = await database.fetch("start_run", params)
     found = rows[0]
     return bool(found["created"]), found if found["run_id"] is not None else None
 
@@ -264,6 +274,8 @@ class Message:
     events: Sequence[HistoryEvent]
     cancel: bool = False
     first_run_id: str | None = None
+    at_once: bool = False
+    """Whether the run's first task comes now, even if the run was to wait for it."""
 
 
 async def send(
@@ -283,6 +295,7 @@ async def send(
             "message_id": message.message_id,
             "event": journal.pack(message.events),
             "cancel": message.cancel,
+            "at_once": message.at_once or message.cancel,
             "first_run_id": message.first_run_id,
         },
     )

@@ -20,8 +20,12 @@ WITH latest AS (
   WHERE NOT EXISTS (
     SELECT FROM latest
     WHERE close_time IS NULL
-       OR start_request_id = %(request_id)s
+       OR start_request_id = %(known_request)s
        OR NOT status = ANY(%(reusable)s::smallint[])
+       OR EXISTS (
+         SELECT FROM {schema}.notifications
+         WHERE message_uuid = 'request::' || %(known_request)s || '::' || workflow_uuid
+       )
   )
   ON CONFLICT DO NOTHING
   RETURNING workflow_uuid
@@ -38,5 +42,10 @@ WITH latest AS (
   SELECT workflow_uuid, %(inputs)s FROM run
 )
 SELECT (SELECT count(*) FROM run) AS created, latest.run_id, latest.close_time,
-       latest.status, latest.start_request_id, latest.first_run_id, latest.workflow_uuid
+       latest.status, latest.start_request_id, latest.first_run_id, latest.workflow_uuid,
+       EXISTS (
+         SELECT FROM {schema}.notifications
+         WHERE message_uuid
+           = 'request::' || %(known_request)s || '::' || latest.workflow_uuid
+       ) AS attached
 FROM (SELECT 1) AS one LEFT JOIN latest ON true

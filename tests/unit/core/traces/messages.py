@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbosify._model.start import first_events
-from tests.unit.core.spelling import at, boom, copies, start
+from tests.unit.core.spelling import at, boom, start
 from tests.unit.core.traces.commands import (
     activity,
     cancel,
@@ -27,12 +27,8 @@ from tests.unit.core.traces.script import (
 
 
 def _signal_with_start() -> Trace:
-    started, task = first_events(start(), at(0), delayed=False)
-    first = signal("a", "0")[0]
-    first.event_time.CopyFrom(at(0))
-    for number, event in enumerate((started, first, task), start=1):
-        event.event_id = number
-        event.task_id = number
+    [opening] = signal("a", "0")
+    opening.event_time.CopyFrom(at(0))
     return Trace(
         "signal_before_start",
         Given(signal("a", "1"), signal("unknown", "z"), signal("a", "2")),
@@ -50,7 +46,7 @@ def _signal_with_start() -> Trace:
         Sees(11, "signal fin @9"),
         Does(complete(["a0", "run"])),
         Then(closed="COMPLETED"),
-        first=copies([started, first, task]),
+        first=first_events(start(), at(0), delayed=False, signal=opening),
         history="RunStarted RunSignaled TaskScheduled RunSignaled RunSignaled"
         " RunSignaled TaskStarted TaskCompleted RunSignaled Task RunCompleted",
     )

@@ -1,0 +1,136 @@
+"""What the server fills in and refuses before it starts a workflow, in its order."""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
+
+from dbosify._model import clock
+
+from . import errors, validate
+
+_FAIL = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL
+
+
+def apply_policy_defaults(
+    request: StartWorkflowExecutionRequest,
+    conflict_policy: WorkflowIdConflictPolicy.ValueType = _FAIL,
+) -> None:
+    """Fill in what the server takes for policies that are not given.
+
+    Args:
+        request: is changed.
+        conflict_policy: if neither policy says anything about an open run.
+    """
+    reuse, conflict = WorkflowIdReusePolicy, WorkflowIdConflictPolicy
+    if not request.workflow_id_reuse_policy:
+        request.workflow_id_reuse_policy = (
+            reuse.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+        )
+    terminates = reuse.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING
+    if request.workflow_id_conflict_policy:
+        return
+    if request.workflow_id_reuse_policy == terminates:
+        request.workflow_id_reuse_policy = (
+            reuse.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+        )
+        request.workflow_id_conflict_policy = (
+            conflict.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
+        )
+    else:
+        request.workflow_id_conflict_policy = conflict_policy
+
+
+def check(request: StartWorkflowExecutionRequest) -> None:
+    """Check a request whose policies have their defaults.
+
+    Raises:
+        RPCError: with the server's text for the first thing wrong.
+    """
+    _check_ids(request)
+    validate.timeout(
+        request.workflow_execution_timeout, "WorkflowExecutionTimeoutSeconds"
+    )
+    validate.timeout(request.workflow_run_timeout, "WorkflowRunTimeoutSeconds")
+    validate.timeout(request.workflow_task_timeout, "WorkflowTaskTimeoutSeconds")
+    validate.length(request.request_id, "RequestId")
+    _check_policies(request)
+    if request.priority.priority_key < 0:
+        raise errors.invalid("priority key can't be negative")
+    if len(request.priority.fairness_key.encode()) > 64:
+        raise errors.invalid("fairness key length exceeds limit")
+    if request.priority.fairness_weight < 0:
+        raise errors.invalid("must be greater than zero")
+    if request.HasField("time_skipping_config"):
+        raise errors.unimplemented(
+            "The Time-Skipping feature is not enabled for namespace."
+        )
+    if request.memo.ByteSize() > validate.MAX_BLOB:
+        raise errors.invalid("Memo size exceeds limit.")
+    validate.blob(request.input)
+
+
+def _check_ids(request: StartWorkflowExecutionRequest) -> None:
+    if not request.workflow_id:
+        raise errors.invalid("WorkflowId is not set on request.")
+    size = len(request.workflow_id.encode())
+    if size > validate.MAX_ID_LENGTH:
+        raise errors.invalid(f"WorkflowId exceeds maximum allowed length ({size}/1000)")
+    validate.clean(request.workflow_id)
+    if request.HasField("retry_policy"):
+        validate.retry_policy(request.retry_policy)
+    validate.timeout(request.workflow_start_delay, "WorkflowStartDelaySeconds")
+    if request.cron_schedule:
+        if clock.seconds(request.workflow_start_delay) > 0:
+            raise errors.invalid(
+                "CronSchedule and WorkflowStartDelay may not be used together."
+            )
+        raise errors.unimplemented("dbosify does not run cron schedules yet")
+    if not request.workflow_type.name:
+        raise errors.invalid("WorkflowType is not set on request.")
+    validate.length(request.workflow_type.name, "WorkflowType")
+    _check_task_queue(request)
+
+
+def _check_task_queue(request: StartWorkflowExecutionRequest) -> None:
+    if not request.HasField("task_queue"):
+        raise errors.invalid("taskQueue is not set")
+    name = request.task_queue.name
+    if not name:
+        raise errors.invalid("missing task queue name")
+    if len(name.encode()) > validate.MAX_ID_LENGTH:
+        raise errors.invalid("taskQueue length exceeds limit")
+    validate.clean(name)
+    if name.startswith("/_sys/"):
+        raise errors.invalid("task queue name cannot start with reserved prefix /_sys/")
+
+
+def _check_policies(request: StartWorkflowExecutionRequest) -> None:
+    reuse, conflict = WorkflowIdReusePolicy, WorkflowIdConflictPolicy
+    if (
+        request.workflow_id_reuse_policy
+        == reuse.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING
+    ):
+        raise errors.invalid(
+            "Invalid WorkflowIDReusePolicy:"
+            " WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together"
+            " with a WorkflowIDConflictPolicy"
+        )
+    if (
+        request.workflow_id_reuse_policy
+        == reuse.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+        and request.workflow_id_conflict_policy
+        == conflict.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
+    ):
+        raise errors.invalid(
+            "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE"
+            " cannot be used together with WorkflowIdConflictPolicy"
+            " WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING"
+        )
+    if (
+        request.on_conflict_options.attach_completion_callbacks
+        and not request.on_conflict_options.attach_request_id
+    ):
+        raise errors.invalid(
+            "attaching request ID is required for attaching completion callbacks"
+        )

@@ -1,0 +1,126 @@
+"""From a request that starts a workflow to the run's first events and its row.
+
+What the server fills in, caps and leaves out before it stores anything stands here, so
+that whoever starts a workflow gets the same run.
+"""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import TaskQueueKind
+from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
+
+from dbosify._model import clock
+from dbosify._model.protos import (
+    HistoryEvent,
+    Memo,
+    Payload,
+    SearchAttributes,
+    Timestamp,
+    WorkflowExecutionStartedEventAttributes,
+)
+from dbosify._model.start import first_events
+from dbosify._store.runs import StartRow
+
+from .context import Context
+from .run_ids import new_run_id
+
+_MAX_TIMEOUT = 3153600000.0
+"""A hundred years, in seconds; longer ones are cut as the server cuts them."""
+_MAX_TASK_TIMEOUT = 120.0
+_DEFAULT_TASK_TIMEOUT = 10.0
+
+
+def start_row(
+    context: Context,
+    request: StartWorkflowExecutionRequest,
+    request_id: str,
+    *,
+    signal: HistoryEvent | None = None,
+) -> StartRow:
+    """The run that a request asks for, with a fresh run id.
+
+    Args:
+        context: of the request.
+        request: checked.
+        request_id: of the request, or made up for it.
+        signal: which the run begins with.
+    """
+    now = context.around.now()
+    run_id = new_run_id(clock.milliseconds(now))
+    started = _start_attributes(request, run_id, now)
+    backoff = clock.seconds(request.workflow_start_delay)
+    events = first_events(
+        started,
+        now,
+        delayed=backoff > 0,
+        metadata=request.user_metadata if request.HasField("user_metadata") else None,
+        signal=signal,
+    )
+    events[0].links.extend(request.links)
+    return StartRow(request.workflow_id, run_id, request_id, events, backoff)
+
+
+def _start_attributes(
+    request: StartWorkflowExecutionRequest, run_id: str, now: Timestamp
+) -> WorkflowExecutionStartedEventAttributes:
+    started = WorkflowExecutionStartedEventAttributes(
+        workflow_type=request.workflow_type,
+        input=request.input if request.HasField("input") else None,
+        header=request.header if request.HasField("header") else None,
+        identity=request.identity,
+        original_execution_run_id=run_id,
+        first_execution_run_id=run_id,
+        attempt=1,
+        workflow_id=request.workflow_id,
+        first_workflow_task_backoff=request.workflow_start_delay,
+        priority=request.priority if request.HasField("priority") else None,
+    )
+    started.task_queue.name = request.task_queue.name
+    started.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+    if request.HasField("retry_policy"):
+        started.retry_policy.CopyFrom(request.retry_policy)
+    memo, attributes = _without_nulls(request)
+    if memo.fields:
+        started.memo.CopyFrom(memo)
+    if attributes.indexed_fields:
+        started.search_attributes.CopyFrom(attributes)
+    _timeouts(started, request, now)
+    return started
+
+
+def _without_nulls(
+    request: StartWorkflowExecutionRequest,
+) -> tuple[Memo, SearchAttributes]:
+    memo, attributes = Memo(), SearchAttributes()
+    for key, payload in request.memo.fields.items():
+        if not _is_null(payload):
+            memo.fields[key].CopyFrom(payload)
+    for key, payload in request.search_attributes.indexed_fields.items():
+        if not _is_null(payload) and payload.data != b"[]":
+            attributes.indexed_fields[key].CopyFrom(payload)
+    return memo, attributes
+
+
+def _is_null(payload: Payload) -> bool:
+    return payload.metadata.get("encoding") == b"binary/null" or payload.data == b"null"
+
+
+def _timeouts(
+    started: WorkflowExecutionStartedEventAttributes,
+    request: StartWorkflowExecutionRequest,
+    now: Timestamp,
+) -> None:
+    execution = min(clock.seconds(request.workflow_execution_timeout), _MAX_TIMEOUT)
+    run = min(clock.seconds(request.workflow_run_timeout), _MAX_TIMEOUT)
+    task = clock.seconds(request.workflow_task_timeout) or _DEFAULT_TASK_TIMEOUT
+    if execution > 0:
+        run = min(run or execution, execution)
+        started.workflow_execution_expiration_time.CopyFrom(
+            clock.later(now, clock.duration(execution))
+        )
+    task = min(task, _MAX_TASK_TIMEOUT, run or task)
+    if execution > 0:
+        started.workflow_execution_timeout.CopyFrom(clock.duration(execution))
+    if run > 0:
+        started.workflow_run_timeout.CopyFrom(clock.duration(run))
+    started.workflow_task_timeout.CopyFrom(clock.duration(task))

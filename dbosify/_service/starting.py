@@ -1,0 +1,208 @@
+"""Starting a run under the id's policies, whoever asks for it.
+
+The database decides in one statement whether the id is free. Only if it is not, the
+policies are applied to the run in the way, and what they leave to do is tried again
+until it meets an id that has not changed in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.errordetails.v1 import WorkflowExecutionAlreadyStartedFailure
+from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
+from temporalio.service import RPCError, RPCStatusCode
+
+from dbosify._model.protos import Payload, WorkflowExecutionStatus
+from dbosify._store import runs
+from dbosify._store.engine import Call
+from dbosify._store.runs import Claim, StartRow
+
+from . import errors
+from .context import Context
+from .ending import find_run, terminate_run
+
+Row: TypeAlias = dict[str, Any]
+
+_CLOSED = tuple(
+    int(status)
+    for status in (
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
+    )
+)
+_UNSUCCESSFUL = tuple(
+    int(status)
+    for status in (
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
+    )
+)
+_REUSABLE = {
+    WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE: _CLOSED,
+    WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY: (
+        _UNSUCCESSFUL
+    ),
+    WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE: (),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A new run was started."""
+
+    row: StartRow
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        return self.row.run_id
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A run was there, and the policies are content with it."""
+
+    run: Row
+    same_request: bool
+    """It was started by this very request."""
+    attached: bool = False
+    """This request joined it before."""
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        return str(self.run["run_id"])
+
+
+async def begin(
+    context: Context,
+    request: StartWorkflowExecutionRequest,
+    row: StartRow,
+    *,
+    recognise: bool = True,
+    also: Sequence[Call] = (),
+) -> Begun | Found:
+    """Start `row`, unless the id's latest run and the request's policies forbid it.
+
+    Args:
+        context: of the request.
+        request: whose policies apply, with their defaults filled in.
+        row: the run that is to be.
+        recognise: whether a run that this request started or joined is the answer.
+        also: statements of the transaction that starts the run.
+
+    Raises:
+        RPCError: ALREADY_EXISTS, as the policies say.
+    """
+    queue = request.task_queue.name
+    if request.request_eager_execution:
+        await context.around.settled(queue)
+    while True:
+        owner = context.around.reserve(queue) if row.backoff == 0 else None
+        started, latest = await runs.start(
+            context.database,
+            replace(row, owner=owner),
+            _REUSABLE[request.workflow_id_reuse_policy],
+            recognise=recognise,
+            also=also,
+        )
+        if started:
+            begun = Begun(replace(row, owner=owner))
+            _hand_over(context, queue, begun.row)
+            return begun
+        found = await _on_existing(context, request, row, latest, recognise=recognise)
+        if found is not None:
+            return found
+
+
+def _hand_over(context: Context, queue: str, row: StartRow) -> None:
+    if row.owner is not None:
+        claim = Claim(
+            row.workflow_uuid, row.workflow_id, row.run_id, row.owner.token, 1
+        )
+        context.around.hand_over(queue, claim, row.events)
+    elif row.backoff == 0:
+        context.around.run_queued(queue)
+
+
+async def _on_existing(
+    context: Context,
+    request: StartWorkflowExecutionRequest,
+    row: StartRow,
+    latest: Row | None,
+    *,
+    recognise: bool,
+) -> Found | None:
+    """Apply the policies to the run that was in the way; None means: try again."""
+    if latest is None:
+        return None
+    if recognise and latest["start_request_id"] == row.request_id:
+        return Found(latest, same_request=True)
+    if recognise and latest["attached"]:
+        return Found(latest, same_request=False, attached=True)
+    if latest["close_time"] is not None:
+        if latest["status"] in _REUSABLE[request.workflow_id_reuse_policy]:
+            return None
+        raise _finished(request, latest)
+    fresh = await find_run(context, request.workflow_id, latest["run_id"])
+    if fresh is None or fresh["close_time"] is not None:
+        return None  # cancelled through DBOS, say
+    match request.workflow_id_conflict_policy:
+        case WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
+            return Found(latest, same_request=False)
+        case WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING:
+            await terminate_run(
+                context,
+                latest["workflow_uuid"],
+                reason="TerminateIfRunning WorkflowIdReusePolicy",
+                details=Payload(
+                    metadata={"encoding": b"json/plain"},
+                    data=f'"terminated by new runID: {row.run_id}"'.encode(),
+                ),
+                identity="history-service",
+            )
+            return None
+        case _:
+            raise _already_started(
+                "Workflow execution is already running. WorkflowId:"
+                f" {request.workflow_id}, RunId: {latest['run_id']}.",
+                latest,
+            )
+
+
+def _finished(request: StartWorkflowExecutionRequest, latest: Row) -> RPCError:
+    names = f"WorkflowId: {request.workflow_id}, RunId: {latest['run_id']}."
+    rejects = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+    if request.workflow_id_reuse_policy == rejects:
+        return _already_started(
+            f"Workflow execution already finished. {names} Workflow Id reuse policy:"
+            " reject duplicate workflow Id.",
+            latest,
+        )
+    return _already_started(
+        f"Workflow execution already finished successfully. {names} Workflow Id reuse"
+        " policy: allow duplicate workflow Id if last run failed.",
+        latest,
+    )
+
+
+def _already_started(message: str, latest: Row) -> RPCError:
+    return errors.error(
+        RPCStatusCode.ALREADY_EXISTS,
+        message,
+        WorkflowExecutionAlreadyStartedFailure(
+            start_request_id=latest["start_request_id"],
+            run_id=latest["run_id"],
+            first_execution_run_id=latest["first_run_id"],
+        ),
+    )
