@@ -48,6 +48,7 @@ PLANNED_FEATURES = frozenset(
         "suggested continue-as-new limit",
         "time skipping",
         "updates",
+        "visibility",
         "worker versioning",
     }
 )

@@ -295,7 +295,7 @@ class OwnedRun:
             ended=turn_row.ended_tasks(
                 self.uuid, turn.events, self._under_way.activities
             ),
-            close=self._closed(replica, turn.close),
+            close=self._closed(replica, turn),
             others=self._other_calls(replica, turn, next_row),
         )
         keeper = self.worker.host.keeper
@@ -335,11 +335,15 @@ class OwnedRun:
         await self.worker.after_turn(self)
         return self.replica is None and self.leaving
 
-    def _closed(self, replica: Replica, close: Close | None) -> ClosedRun | None:
-        if close is None:
+    def _closed(self, replica: Replica, turn: Turn) -> ClosedRun | None:
+        if turn.close is None:
             return None
-        size = replica.driver.history_size
-        return turn_row.closed_run(close, inbox=self.inbox_seen, history_size=size)
+        return turn_row.closed_run(
+            turn.close,
+            inbox=self.inbox_seen,
+            driver=replica.driver,
+            upserted=turn_row.upserts(turn),
+        )
 
     def _other_calls(
         self, replica: Replica, turn: Turn, next_row: StartRow | None
@@ -428,7 +432,7 @@ class OwnedRun:
                 self.uuid, turn.events, self._under_way.activities
             )
             if turn.close is not None:
-                row.close = self._closed(fresh, turn.close)
+                row.close = self._closed(fresh, turn)
                 row.others = ()
                 if turn.close.next is not None:
                     next_row = turn_row.next_run(

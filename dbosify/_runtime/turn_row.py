@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
+from dbosify._core.driver import RunDriver
 from dbosify._core.machines.attempt import AttemptMachine
 from dbosify._model import clock, ids
 from dbosify._model.activity import ActivityRow, AttemptState, Progress
@@ -141,13 +142,16 @@ def numbers_of(tasks: Sequence[str]) -> list[int]:
     return [ids.scheduled_event_id_of(task) for task in tasks]
 
 
-def closed_run(close: Close, *, inbox: int, history_size: int) -> ClosedRun:
+def closed_run(
+    close: Close, *, inbox: int, driver: RunDriver, upserted: bool
+) -> ClosedRun:
     """How a turn closes its run.
 
     Args:
         close: the core's word.
         inbox: messages that the turn has seen; one more and it is refused.
-        history_size: bytes.
+        driver: of the run.
+        upserted: whether the turn changed what the run's row shows of it.
     """
     error = None
     if close.failure is not None:
@@ -158,11 +162,23 @@ def closed_run(close: Close, *, inbox: int, history_size: int) -> ClosedRun:
         dbos_status=_DBOS_STATUS[close.status],
         close_time=runs.iso(close.event.event_time.ToNanoseconds()),
         history_length=close.event.event_id,
-        history_size=history_size,
+        history_size=driver.history_size,
         next_run_id=close.next.run_id if close.next else None,
         output=None if error else runs.readable_result(close.result),
         error=error,
+        search_attributes=_attributes_json(driver) if upserted else None,
+        memo=driver.memo.SerializeToString() if upserted else None,
     )
+
+
+def upserts(turn: Turn) -> bool:
+    """Whether a turn changes attributes or memo."""
+    return any(isinstance(e, UpsertSearchAttributes | UpsertMemo) for e in turn.effects)
+
+
+def _attributes_json(driver: RunDriver) -> str:
+    # An empty object, not nothing: the last attribute may just have been taken away.
+    return runs.search_attributes_json(driver.search_attributes) or "{}"
 
 
 def next_run(writer: Writer, workflow_uuid: str, new: NewRun) -> StartRow:
@@ -196,9 +212,7 @@ def cancel_calls(
 
 def upsert_calls(replica: Replica, token: str, turn: Turn) -> list[Call]:
     """Statements that store the run's attributes and memo as the turn leaves them."""
-    if not any(
-        isinstance(e, UpsertSearchAttributes | UpsertMemo) for e in turn.effects
-    ):
+    if turn.close is not None or not upserts(turn):
         return []
     driver = replica.driver
     return [
@@ -207,9 +221,7 @@ def upsert_calls(replica: Replica, token: str, turn: Turn) -> list[Call]:
             {
                 "workflow_uuid": replica.workflow_uuid,
                 "token": token,
-                "search_attributes": runs.search_attributes_json(
-                    driver.search_attributes
-                ),
+                "search_attributes": _attributes_json(driver),
                 "memo": driver.memo.SerializeToString(),
             },
         )

@@ -47,6 +47,9 @@ class ClosedRun:
     next_run_id: str | None
     output: str | None
     error: str | None
+    search_attributes: str | None = None
+    memo: bytes | None = None
+    """Both as the turn leaves them, if it changed them."""
 
 
 @dataclass(slots=True)
@@ -219,6 +222,8 @@ def _close_params(turns: Sequence[TurnRow]) -> dict[str, Any]:
         "next_run_ids": [close.next_run_id for close in closes],
         "outputs": [close.output for close in closes],
         "errors": [close.error for close in closes],
+        "search_attributes": [close.search_attributes for close in closes],
+        "memos": [close.memo for close in closes],
     }
 
 

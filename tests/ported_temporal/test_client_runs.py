@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dbosify import workflow
 from dbosify.api.enums.v1 import EventType
 from dbosify.client import (
     Client,
@@ -25,7 +26,7 @@ from tests.ported_temporal.kitchen_sink import (
     Result,
     Script,
 )
-from tests.ported_temporal.scaffold import event_types_of, random_id
+from tests.ported_temporal.scaffold import event_types_of, new_worker, random_id
 
 THREE_RUNS = Script(
     [
@@ -187,3 +188,24 @@ async def test_history_filtered_to_the_close_event_holds_nothing_else(
         )
     ]
     assert closing == [EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED]
+
+
+@workflow.defn
+class LastWordsWorkflow:
+    """Changes what describe shows of it in the very task that ends it."""
+
+    @workflow.run
+    async def run(self) -> None:
+        workflow.upsert_memo({"kept": "new", "dropped": None, "added": 1})
+
+
+async def test_a_memo_changed_in_the_last_task_is_shown(client: Client) -> None:
+    async with new_worker(client, LastWordsWorkflow) as worker:
+        handle = await client.start_workflow(
+            LastWordsWorkflow.run,
+            id=random_id(),
+            task_queue=worker.task_queue,
+            memo={"kept": "old", "dropped": "old"},
+        )
+        await handle.result()
+        assert await (await handle.describe()).memo() == {"kept": "new", "added": 1}

@@ -265,7 +265,8 @@ async def rolled_out(
         await assert_first_task_done(handle)
     async with worker(**second):
         await handle.signal("go")
-        return await handle.result()
+        result: str = await handle.result()
+        return result
 
 
 @pytest.mark.oracle_exempt("workers of one queue run different code")

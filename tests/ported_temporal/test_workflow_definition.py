@@ -119,7 +119,7 @@ class DynamicUpdateWorkflow:
     @workflow.update(dynamic=True)
     async def on_update(self, name: str, args: Sequence[RawValue]) -> str:
         word = workflow.payload_converter().from_payload(args[0].payload, str)
-        result = await workflow.execute_activity(
+        result: str = await workflow.execute_activity(
             name, word, start_to_close_timeout=TEN_SECONDS, result_type=str
         )
         self._done = True

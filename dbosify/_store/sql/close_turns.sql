@@ -5,9 +5,10 @@ WITH closing AS (
     %(uuids)s::text[], %(tokens)s::text[], %(inboxes)s::bigint[],
     %(statuses)s::smallint[], %(dbos_statuses)s::text[], %(close_times)s::timestamptz[],
     %(history_lengths)s::int[], %(history_sizes)s::int[], %(next_run_ids)s::text[],
-    %(outputs)s::text[], %(errors)s::text[]
+    %(outputs)s::text[], %(errors)s::text[], %(search_attributes)s::jsonb[],
+    %(memos)s::bytea[]
   ) AS c (workflow_uuid, token, inbox, status, dbos_status, close_time, history_length,
-          history_size, next_run_id, output, error)
+          history_size, next_run_id, output, error, search_attributes, memo)
 ), fence AS (
   SELECT w.workflow_uuid
   FROM {schema}.workflow_status w JOIN closing USING (workflow_uuid)
@@ -18,7 +19,8 @@ WITH closing AS (
   UPDATE {schema}.dbosify_executions e
   SET status = c.status, close_time = c.close_time, next_run_id = c.next_run_id,
       history_length = c.history_length, history_size = c.history_size,
-      task_failure = NULL
+      search_attributes = coalesce(c.search_attributes, e.search_attributes),
+      memo = coalesce(c.memo, e.memo), task_failure = NULL
   FROM closing c JOIN fence USING (workflow_uuid)
   WHERE e.workflow_uuid = c.workflow_uuid
     AND e.inbox = c.inbox
