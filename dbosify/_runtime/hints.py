@@ -83,12 +83,16 @@ class Hints:
 
     def here(self, kind: str, key: str, event: HistoryEvent | None = None) -> None:
         """Hint this process."""
+        self.watches(key, event)
+        for listener in list(self.listeners):
+            listener(kind, key)
+
+    def watches(self, key: str, event: HistoryEvent | None = None) -> None:
+        """Hint those alone who wait for `key` in this process."""
         with self._lock:
             watches = list(self._watches.get(key, ()))
         for watch in watches:
             watch.hint(event)
-        for listener in list(self.listeners):
-            listener(kind, key)
 
     def elsewhere(self, kind: str, key: str) -> None:
         """Hint other processes, soon."""

@@ -12,8 +12,8 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
@@ -26,8 +26,10 @@ from dbosify._store.url import DatabaseUrl, schema_of_namespace
 
 from . import dbos_runtime
 from .clock import DatabaseClock
+from .closes import CloseWatcher
 from .hints import Hints, Listener, Watch
 from .lease import LeaseKeeper
+from .per_loop import PerLoop
 
 if TYPE_CHECKING:
     from dbos import DBOSConfig
@@ -89,7 +91,12 @@ class Host:
         )
         self.hints.listeners.append(self._dispatch)
         self._workers: list[LocalWorker] = []
-        self._writers: dict[asyncio.AbstractEventLoop, TurnWriter] = {}
+        self._writers = PerLoop(lambda: TurnWriter(self.database))
+        self._closes = PerLoop(
+            lambda: CloseWatcher(
+                self.database, owned=self.owns, hint=self.hints.watches
+            )
+        )
         self._lock = threading.Lock()
         self._ready = False
         self._giving_up: set[asyncio.Task[None]] = set()
@@ -128,17 +135,11 @@ class Host:
 
     def writer(self) -> TurnWriter:
         """The writer of the running loop."""
-        loop = asyncio.get_running_loop()
-        writer = self._writers.get(loop)
-        if writer is None:
-            for ended in [old for old in self._writers if old.is_closed()]:
-                del self._writers[ended]
-            writer = self._writers[loop] = TurnWriter(self.database)
-        return writer
+        return self._writers.here()
 
     async def close(self) -> None:
         """Close the running loop's connections."""
-        writer = self._writers.get(asyncio.get_running_loop())
+        writer = self._writers.known()
         if writer is not None:
             await writer.close()
         await self.database.close()
@@ -271,6 +272,13 @@ class Host:
     def watch(self, workflow_uuid: str) -> AbstractContextManager[Watch]:
         """See `Surroundings.watch`."""
         return self.hints.watch(workflow_uuid)
+
+    @contextmanager
+    def watch_close(self, workflow_uuid: str) -> Iterator[Watch]:
+        """See `Surroundings.watch_close`."""
+        look_after = self._closes.here().waiting(workflow_uuid)
+        with self.hints.watch(workflow_uuid) as watch, look_after:
+            yield watch
 
     def query_left(self, task_queue: str) -> None:
         """See `Surroundings.query_left`."""

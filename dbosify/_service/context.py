@@ -43,7 +43,10 @@ class Surroundings(Protocol):
         """Whether a worker of this process owns the run, which then is open."""
 
     def watch(self, workflow_uuid: str) -> AbstractContextManager[Watch]:
-        """Be told of a run's close."""
+        """Be told of what happens to a run; hints may be missed."""
+
+    def watch_close(self, workflow_uuid: str) -> AbstractContextManager[Watch]:
+        """Be told of a run's close, a second late if the hint is missed."""
 
     async def query_here(
         self, workflow_uuid: str, request: bytes, min_inbox: int

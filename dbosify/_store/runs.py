@@ -362,6 +362,12 @@ async def check(
     return {row["workflow_uuid"]: (row["inbox"], row["owner_xid"]) for row in rows}
 
 
+async def open_ones(database: Database, workflow_uuids: Sequence[str]) -> set[str]:
+    """Which of some runs are still open."""
+    rows = await database.fetch("open_runs", {"workflow_uuids": list(workflow_uuids)})
+    return {row["workflow_uuid"] for row in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class Release:
     """A run given up: parked until `wake_at` (milliseconds), or queued if None."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from dbosify._store import journal, runs
 
 _MAX_PAGE = 256
 _LONG_POLL = 20.0
-_POLL_INTERVAL = 1.0
+_POLL_INTERVAL = 0.25
 """Seconds between looks at the database while hints stay away."""
 
 
@@ -103,10 +104,11 @@ async def _wait_for_close(
     context: Context, workflow_id: str, run_id: str
 ) -> HistoryEvent | None:
     uuid = ids.workflow_uuid(workflow_id, run_id)
-    with context.around.watch(uuid) as watch:
-        left = context.time_left(_LONG_POLL)
+    with context.around.watch_close(uuid) as watch:
+        now = asyncio.get_running_loop().time
+        end = now() + context.time_left(_LONG_POLL)
         known_open = context.around.owns(uuid)
-        while left > 0:
+        while True:
             # Looked at before the first wait too: the run may have closed before it
             # was watched. One that a worker here owns has not.
             if not known_open:
@@ -114,11 +116,12 @@ async def _wait_for_close(
                 if run["close_time"] is not None:
                     return await journal.last_event(context.database, uuid)
             known_open = False
-            await watch.wait(min(left, _POLL_INTERVAL))
+            left = end - now()
+            if left <= 0:
+                return None
+            await watch.wait(left)
             if watch.event is not None:
                 return watch.event
-            left = context.time_left(left - _POLL_INTERVAL)
-    return None
 
 
 async def _page(
@@ -151,8 +154,8 @@ async def _wait_for_more(
         events, is_open = await _events(context, run)
         if first <= len(events) or not is_open or left <= 0:
             return events, is_open
-        await watch.wait(min(left, _POLL_INTERVAL / 4))
-        left = context.time_left(left - _POLL_INTERVAL / 4)
+        await watch.wait(min(left, _POLL_INTERVAL))
+        left = context.time_left(left - _POLL_INTERVAL)
 
 
 async def _events(
