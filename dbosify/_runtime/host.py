@@ -14,14 +14,16 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
 from dbosify._store import runs
 from dbosify._store.engine import LOST_CONNECTION, Database
+from dbosify._store.gathering import Gathering
 from dbosify._store.journal import TurnWriter
 from dbosify._store.migrate import ensure_schema
-from dbosify._store.runs import Claim, Owner, Release
+from dbosify._store.runs import Claim, Inbox, Owner, Release
 from dbosify._store.url import DatabaseUrl, schema_of_namespace
 
 from . import dbos_runtime
@@ -92,10 +94,11 @@ class Host:
         self.hints.listeners.append(self._dispatch)
         self._workers: list[LocalWorker] = []
         self._writers = PerLoop(lambda: TurnWriter(self.database))
+        self._inboxes = PerLoop(
+            lambda: Gathering(partial(runs.read_inboxes, self.database))
+        )
         self._closes = PerLoop(
-            lambda: CloseWatcher(
-                self.database, owned=self.owns, hint=self.hints.watches
-            )
+            lambda: CloseWatcher(self.database, owned=self.owns, hint=self._not_open)
         )
         self._lock = threading.Lock()
         self._ready = False
@@ -136,6 +139,10 @@ class Host:
     def writer(self) -> TurnWriter:
         """The writer of the running loop."""
         return self._writers.here()
+
+    async def inbox(self, workflow_uuid: str) -> Inbox | None:
+        """A run's inbox; None if there is no such run."""
+        return await self._inboxes.here().get(workflow_uuid)
 
     async def close(self) -> None:
         """Close the running loop's connections."""
@@ -195,6 +202,8 @@ class Host:
             return [w for w in self._workers if w.task_queue == task_queue]
 
     def _dispatch(self, kind: str, key: str) -> None:
+        if kind == "closed":
+            self.hints.watches(_close_of(key))
         with self._lock:
             workers = list(self._workers)
         for worker in workers:
@@ -261,7 +270,8 @@ class Host:
 
     def closed(self, workflow_uuid: str, event: HistoryEvent | None) -> None:
         """See `Surroundings.closed`."""
-        self.hints.here("closed", workflow_uuid, event)
+        self.hints.watches(_close_of(workflow_uuid), event)
+        self.hints.here("closed", workflow_uuid)
         self.hints.elsewhere("closed", workflow_uuid)
 
     def owns(self, workflow_uuid: str) -> bool:
@@ -277,8 +287,11 @@ class Host:
     def watch_close(self, workflow_uuid: str) -> Iterator[Watch]:
         """See `Surroundings.watch_close`."""
         look_after = self._closes.here().waiting(workflow_uuid)
-        with self.hints.watch(workflow_uuid) as watch, look_after:
+        with self.hints.watch(_close_of(workflow_uuid)) as watch, look_after:
             yield watch
+
+    def _not_open(self, workflow_uuid: str) -> None:
+        self.hints.watches(_close_of(workflow_uuid))
 
     def query_left(self, task_queue: str) -> None:
         """See `Surroundings.query_left`."""
@@ -303,6 +316,11 @@ class Host:
             if answer is not None:
                 return answer
         return None
+
+
+def _close_of(workflow_uuid: str) -> str:
+    """What those are hinted about who wait for nothing of the run but its end."""
+    return f"close of {workflow_uuid}"
 
 
 def _call(loop: asyncio.AbstractEventLoop, function, *args) -> None:  # type: ignore[no-untyped-def]

@@ -185,8 +185,7 @@ class OwnedRun:
 
     async def _read_inbox(self) -> None:
         self._look = False
-        inboxes = await runs.read_inboxes(self.worker.database, [self.uuid])
-        inbox = inboxes.get(self.uuid)
+        inbox = await self.worker.host.inbox(self.uuid)
         if inbox is None or inbox.owner_token != self.token:
             raise _Lost
         self.inbox_seen = inbox.count
