@@ -54,18 +54,13 @@ PLANNED_FEATURES = frozenset(
 )
 """What a test may name in ``needs``; a name that is not here is a typing error."""
 
-BUILT_FEATURES: frozenset[str] = frozenset({"signal-with-start"})
+BUILT_FEATURES: frozenset[str] = frozenset(
+    {"cron schedules", "run timeouts", "signal-with-start"}
+)
 """What dbosify has of :data:`PLANNED_FEATURES`; adding a name runs its tests."""
 
 NOT_BUILT: tuple[tuple[str, str], ...] = (
-    (r"test_contract_start.*cron", "cron schedules"),
-    (r"test_nothing_follows_a_terminated_run\[cron\]", "cron schedules"),
-    (r"test_of_several_mistakes_the_first", "cron schedules"),
-    (r"test_contract_.*TIMED_OUT", "run timeouts"),
-    (
-        r"test_every_policy_has_its_outcome_in_every_state_of_the_id\[late\]",
-        "run timeouts",
-    ),
+    (r"test_of_several_mistakes_the_first", "typed search attributes"),
     (r"test_contract_start_validation.*search.attribute", "typed search attributes"),
     (r"test_a_request_attached_to_a_run_is_recognised", "attached requests"),
     (r"test_joining_with_empty_options_leaves_an_event", "attached requests"),

@@ -1,12 +1,10 @@
 """How a run ends: the closing event, and the next run of its chain if there is one.
 
-Continue-as-new always makes a next run; a failure makes one when the run's retry policy
-says so. Both carry over from the start event what Temporal's server carries over.
+Continue-as-new always makes a next run, which takes along what its command says and a
+little more. When the other ends make one, and of what, says `chain`.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from google.protobuf.message import Message
 from temporalio.api.history.v1 import (
@@ -24,17 +22,15 @@ from dbosify._model.protos import (
     EventType,
     Failure,
     HistoryEvent,
-    RetryState,
-    SearchAttributes,
     Timestamp,
     WorkflowCommand,
     WorkflowExecutionStartedEventAttributes,
     WorkflowExecutionStatus,
 )
 
+from .chain import Chain
 from .commands import Command
 from .machines.announcement import Announcement
-from .retry import Verdict, decide
 
 _KEPT = (
     "parent_workflow_execution",
@@ -46,23 +42,11 @@ _KEPT = (
 """What a run that continues as new leaves to the next besides what its command says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """What the end of a run needs to know about it."""
-
-    run_id: str
-    started: HistoryEvent
-    next_run_id: str
-    """Taken if a next run is made."""
-    search_attributes: SearchAttributes
-    """Of the start, with what the workflow upserted."""
-
-
 def command(source: WorkflowCommand, chain: Chain, now: Timestamp) -> Command:
     """The closing command that `source` stands for."""
     match source.WhichOneof("variant"):
         case "complete_workflow_execution":
-            result = _complete(source)
+            result = _complete(source, chain, now)
         case "fail_workflow_execution":
             result = _fail(source.fail_workflow_execution.failure, chain, now)
         case "cancel_workflow_execution":
@@ -93,10 +77,13 @@ def _terminal(
     )
 
 
-def _complete(source: WorkflowCommand) -> Command:
+def _complete(source: WorkflowCommand, chain: Chain, now: Timestamp) -> Command:
     completed = WorkflowExecutionCompletedEventAttributes()
     if source.complete_workflow_execution.HasField("result"):
         completed.result.payloads.append(source.complete_workflow_execution.result)
+    following = chain.after_success(completed.result, now)
+    if following is not None:
+        completed.new_execution_run_id = following.run_id
     return _terminal(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
         "workflow_execution_completed_event_attributes",
@@ -106,6 +93,7 @@ def _complete(source: WorkflowCommand) -> Command:
             WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,
             HistoryEvent(),
             result=completed.result,
+            next=following,
         ),
     )
 
@@ -126,15 +114,12 @@ def _cancel(source: WorkflowCommand) -> Command:
 
 
 def _fail(failure: Failure, chain: Chain, now: Timestamp) -> Command:
-    started = chain.started.workflow_execution_started_event_attributes
-    verdict = _workflow_retry(failure, started, now)
+    state, following = chain.after_failure(failure, now)
     failed = WorkflowExecutionFailedEventAttributes(
-        failure=failure, retry_state=verdict.state
+        failure=failure,
+        retry_state=state,
+        new_execution_run_id=following.run_id if following else "",
     )
-    next_run = None
-    if verdict.delay is not None:
-        failed.new_execution_run_id = chain.next_run_id
-        next_run = _retry_run(chain, failure, verdict.delay)
     return _terminal(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
         "workflow_execution_failed_event_attributes",
@@ -144,50 +129,9 @@ def _fail(failure: Failure, chain: Chain, now: Timestamp) -> Command:
             WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
             HistoryEvent(),
             failure=failure,
-            next=next_run,
+            next=following,
         ),
     )
-
-
-def _workflow_retry(
-    failure: Failure,
-    started: WorkflowExecutionStartedEventAttributes,
-    now: Timestamp,
-) -> Verdict:
-    if not started.HasField("retry_policy"):
-        return Verdict(RetryState.RETRY_STATE_RETRY_POLICY_NOT_SET, None)
-    deadline = None
-    if started.HasField("workflow_execution_expiration_time"):
-        deadline = clock.seconds(started.workflow_execution_expiration_time)
-    return decide(
-        started.retry_policy,
-        failure,
-        attempt=started.attempt,
-        now=clock.seconds(now),
-        deadline=deadline,
-    )
-
-
-def _retry_run(chain: Chain, failure: Failure, delay: float) -> NewRun:
-    started = WorkflowExecutionStartedEventAttributes()
-    started.CopyFrom(chain.started.workflow_execution_started_event_attributes)
-    _link(started, chain, ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_RETRY)
-    started.attempt += 1
-    started.continued_failure.CopyFrom(failure)
-    started.first_workflow_task_backoff.CopyFrom(clock.duration(delay))
-    return NewRun(chain.next_run_id, started, delay)
-
-
-def _link(
-    started: WorkflowExecutionStartedEventAttributes,
-    chain: Chain,
-    initiator: ContinueAsNewInitiator.ValueType,
-) -> None:
-    started.continued_execution_run_id = chain.run_id
-    started.original_execution_run_id = chain.next_run_id
-    started.initiator = initiator
-    started.identity = ""
-    started.eager_execution_accepted = False
 
 
 def _continue_as_new(
@@ -221,7 +165,7 @@ def _continue_as_new(
     policy = source if source.HasField("retry_policy") else old
     if policy.HasField("retry_policy"):
         started.retry_policy.CopyFrom(policy.retry_policy)
-    _link(started, chain, ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW)
+    chain.link(started, ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW)
     backoff = clock.seconds(source.backoff_start_interval)
     return _terminal(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,

@@ -32,7 +32,7 @@ from dbosify._model.protos import (
 )
 
 from . import activation as activations
-from .close import Chain
+from .chain import Chain
 from .commands import Command, Output, describe, match
 from .families import opened_by
 from .fsm import FatalMachineError, Nondeterminism

@@ -23,7 +23,7 @@ from dbosify._model.protos import (
 )
 
 from . import close, schedule, validate
-from .close import Chain
+from .chain import Chain
 from .commands import Command, Output
 from .families import Answered, Family
 from .machines import patch

@@ -43,6 +43,7 @@ _UNITS = {
     "h": 3600.0,
 }
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_SECOND = 1_000_000_000
 _YEARS = 5
 """How far ahead a fire time is looked for; so far does the server."""
 
@@ -153,6 +154,15 @@ def parse(text: str) -> Every | Calendar:
     )
 
 
+def ever_fires(text: str) -> bool:
+    """Whether a cron string has any fire time: the 30th of February has none.
+
+    Raises:
+        BadCron: it is none.
+    """
+    return parse(text).first_from(0, 0) is not None
+
+
 def backoff(text: str, scheduled: Timestamp, now: Timestamp) -> int | None:
     """Whole seconds from `now` until a chain's next run begins.
 
@@ -164,18 +174,14 @@ def backoff(text: str, scheduled: Timestamp, now: Timestamp) -> int | None:
     Returns:
         None if the schedule has no fire time within five years.
     """
-    if clock.nanoseconds(now) < clock.nanoseconds(scheduled):
-        moment: int | None = _up(scheduled)
-    else:
-        moment = parse(text).first_from(scheduled.seconds, _up(now))
-    if moment is None:
-        return None
-    # A run begins early rather than late by less than a second, never before its time.
-    return moment - now.seconds
-
-
-def _up(value: Timestamp) -> int:
-    return value.seconds + (value.nanos > 0)
+    moment = clock.nanoseconds(scheduled)
+    if clock.nanoseconds(now) >= moment:
+        earliest = now.seconds + (now.nanos > 0)
+        second = parse(text).first_from(scheduled.seconds, earliest)
+        if second is None:
+            return None
+        moment = second * _SECOND
+    return -((clock.nanoseconds(now) - moment) // _SECOND)
 
 
 def _zone(name: str) -> ZoneInfo | timezone:

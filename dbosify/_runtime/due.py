@@ -1,8 +1,8 @@
 """The clock's door: what is due in the database although no process waits for it.
 
-Parked runs whose timer has come, activities whose back-off is over, queued activities
-that ran out of time or lost their worker. Every worker process looks once a second, and
-at the moments it knows something of its own to be due.
+Parked runs whose timer has come, runs that are out of time, activities whose back-off
+is over, queued activities that ran out of time or lost their worker. Every worker
+process looks once a second, and at the moments it knows something of its own to be due.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dbosify._model.activity import ActivityRow, AttemptState
 from dbosify._store import activities
 from dbosify._store.engine import LOST_CONNECTION, Connection
 
+from .expiry import close_expired
 from .hints import hinted
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class DueRole:
         woken = await database.fetch("wake_parked", {})
         for queue in {row["queue_name"] for row in woken}:
             self._host.run_queued(queue)
+        await close_expired(self._host)
         told: list[tuple[str, str | None, str]] = []
         async with database.transaction() as connection:
             for row in await activities.due(database, connection):

@@ -283,7 +283,7 @@ class OwnedRun:
         begun = [] if turn.close else turn_row.begin_activities(writer, self.uuid, turn)
         next_row = None
         if turn.close is not None and turn.close.next is not None:
-            next_row = turn_row.next_run(writer, self.uuid, turn.close.next)
+            next_row = turn_row.owned_next_run(writer, self.uuid, turn.close.next)
         row = TurnRow(
             self.uuid,
             self.token,
@@ -434,7 +434,7 @@ class OwnedRun:
                 row.close = self._closed(fresh, turn)
                 row.others = ()
                 if turn.close.next is not None:
-                    next_row = turn_row.next_run(
+                    next_row = turn_row.owned_next_run(
                         self.worker.turn_writer, self.uuid, turn.close.next
                     )
                     row.others = [runs.start_next(self.uuid, next_row)]

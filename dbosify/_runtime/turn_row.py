@@ -19,7 +19,12 @@ from dbosify._model.effects import (
     UpsertMemo,
     UpsertSearchAttributes,
 )
-from dbosify._model.protos import EventType, HistoryEvent, WorkflowExecutionStatus
+from dbosify._model.protos import (
+    EventType,
+    HistoryEvent,
+    Timestamp,
+    WorkflowExecutionStatus,
+)
 from dbosify._model.start import first_events
 from dbosify._store import activities, runs
 from dbosify._store.engine import Call
@@ -181,16 +186,23 @@ def _attributes_json(driver: RunDriver) -> str:
     return runs.search_attributes_json(driver.search_attributes) or "{}"
 
 
-def next_run(writer: Writer, workflow_uuid: str, new: NewRun) -> StartRow:
+def owned_next_run(writer: Writer, workflow_uuid: str, new: NewRun) -> StartRow:
     """The next run of a chain; this process owns it if it may begin at once."""
     owner = None
     if new.backoff == 0 and new.started.task_queue.name == writer.task_queue:
         owner = Owner(writer.executor_id, str(uuid.uuid4()))
+    return next_run(writer.clock.now(), workflow_uuid, new, owner)
+
+
+def next_run(
+    now: Timestamp, workflow_uuid: str, new: NewRun, owner: Owner | None
+) -> StartRow:
+    """The next run of a chain."""
     return StartRow(
         ids.workflow_id_of(workflow_uuid),
         new.run_id,
         str(uuid.uuid4()),
-        first_events(new.started, writer.clock.now(), delayed=new.backoff > 0),
+        first_events(new.started, now, delayed=new.backoff > 0),
         new.backoff,
         owner,
     )

@@ -1,4 +1,4 @@
-"""Ending a run from outside its workflow code: terminate, however it was asked for.
+"""Ending a run from outside its workflow code: terminated, or out of time.
 
 The status row's lock makes the end and any turn of the run's owner take turns; after
 the end the owner's token is gone and whatever it still writes is refused.
@@ -6,6 +6,7 @@ the end the owner's token is gone and whatever it still writes is refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,16 @@ from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
 
 from dbosify._model import ids
 from dbosify._model.journal import Step
-from dbosify._model.protos import EventType, HistoryEvent, Payload, Payloads
+from dbosify._model.protos import (
+    EventType,
+    HistoryEvent,
+    Payload,
+    Payloads,
+    WorkflowExecutionStatus,
+)
 from dbosify._store import journal, runs
-from dbosify._store.engine import Connection
+from dbosify._store.engine import Call, Connection, Rows
+from dbosify._store.runs import Ending
 
 from .context import Context
 from .pending import pending_events
@@ -37,50 +45,93 @@ async def terminate_run(
     Returns:
         Whether it was open until now.
     """
+    ending = termination(context, reason=reason, details=details, identity=identity)
+    return await end_run(context, workflow_uuid, lambda _: ending) is not None
+
+
+def termination(
+    context: Context,
+    *,
+    reason: str,
+    details: Payload | Payloads | None = None,
+    identity: str,
+) -> Ending:
+    """The end of a run that somebody terminates."""
+    attributes = WorkflowExecutionTerminatedEventAttributes(
+        reason=reason, identity=identity
+    )
+    if isinstance(details, Payload):
+        attributes.details.payloads.append(details)
+    elif details is not None:
+        attributes.details.CopyFrom(details)
+    event = HistoryEvent(
+        event_time=context.around.now(),
+        event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
+        workflow_execution_terminated_event_attributes=attributes,
+    )
+    return Ending(
+        event,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
+        "CANCELLED",
+        "terminate",
+    )
+
+
+async def end_run(
+    context: Context,
+    workflow_uuid: str,
+    decide: Callable[[HistoryEvent], Ending],
+    also: Sequence[Call] = (),
+) -> list[Rows] | None:
+    """Close a run from outside, and tell its owner and those who wait for it.
+
+    Args:
+        context: of whoever does it.
+        workflow_uuid: of the run.
+        decide: is shown how the run began, and says how it ends.
+        also: statements of the same transaction, if the run was open until now.
+
+    Returns:
+        What these statements said; None if the run was closed.
+    """
     database = context.database
     async with database.transaction() as connection:
         locked = await database.run(
             connection, "lock_run", {"workflow_uuid": workflow_uuid}
         )
         if not locked:
-            return False
-        number, events = await _unjournaled(context, connection, workflow_uuid)
-        attributes = WorkflowExecutionTerminatedEventAttributes(
-            reason=reason, identity=identity
-        )
-        if isinstance(details, Payload):
-            attributes.details.payloads.append(details)
-        elif details is not None:
-            attributes.details.CopyFrom(details)
-        event = HistoryEvent(
-            event_id=number.event_id,
-            task_id=number.event_id,
-            event_time=context.around.now(),
-            event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
-            workflow_execution_terminated_event_attributes=attributes,
-        )
-        ended = await runs.end(
-            connection,
-            database,
-            workflow_uuid,
-            (number.step, Step("terminate", (*events, event))),
-        )
-    if ended:
-        context.around.closed(workflow_uuid, event)
-        context.around.messaged(workflow_uuid)
-    return ended
+            return None
+        past = await _unjournaled(context, connection, workflow_uuid)
+        ending = decide(past.start)
+        event = ending.event
+        event.event_id = event.task_id = past.event_id
+        step = Step(ending.step, (*past.events, event))
+        if not await runs.end(
+            connection, database, workflow_uuid, ending, (past.step, step)
+        ):
+            return None
+        answers = [await database.run(connection, c.name, c.params) for c in also]
+    context.around.closed(workflow_uuid, event)
+    context.around.messaged(workflow_uuid)
+    if ending.next is not None and ending.next.backoff == 0:
+        started = ending.next.events[0].workflow_execution_started_event_attributes
+        context.around.run_queued(started.task_queue.name)
+    return answers
 
 
 @dataclass(frozen=True, slots=True)
-class _Next:
+class _Past:
+    """A locked run: how it began, what no turn took in, and what comes next."""
+
+    start: HistoryEvent
+    events: list[HistoryEvent]
     step: int
     event_id: int
 
 
 async def _unjournaled(
     context: Context, connection: Connection, workflow_uuid: str
-) -> tuple[_Next, list[HistoryEvent]]:
-    """What comes next in the journal, after the messages that nobody took in."""
+) -> _Past:
     database = context.database
     loaded = await journal.load_in(connection, database, workflow_uuid)
     inboxes = await runs.read_inboxes_in(connection, database, [workflow_uuid])
@@ -98,7 +149,7 @@ async def _unjournaled(
             loaded.events, inboxes.get(workflow_uuid), run, context.around.now()
         )
     last = (events or loaded.events)[-1].event_id
-    return _Next(loaded.next_step, last + 1), events
+    return _Past(loaded.events[0], events, loaded.next_step, last + 1)
 
 
 async def find_run(

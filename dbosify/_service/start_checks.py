@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 
-from dbosify._model import clock
+from dbosify._model import clock, cron
 
 from . import errors, validate
 
@@ -85,11 +85,22 @@ def _check_ids(request: StartWorkflowExecutionRequest) -> None:
             raise errors.invalid(
                 "CronSchedule and WorkflowStartDelay may not be used together."
             )
-        raise errors.unimplemented("dbosify does not run cron schedules yet")
+        _check_cron(request.cron_schedule)
     if not request.workflow_type.name:
         raise errors.invalid("WorkflowType is not set on request.")
     validate.length(request.workflow_type.name, "WorkflowType")
     _check_task_queue(request)
+
+
+def _check_cron(text: str) -> None:
+    try:
+        fires = cron.ever_fires(text)
+    except cron.BadCron:
+        raise errors.invalid("invalid CronSchedule.") from None
+    if not fires:
+        raise errors.invalid(
+            "invalid CronSchedule, no time can be found to satisfy the schedule"
+        )
 
 
 def _check_task_queue(request: StartWorkflowExecutionRequest) -> None:

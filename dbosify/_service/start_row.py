@@ -9,8 +9,9 @@ from __future__ import annotations
 from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 
-from dbosify._model import clock
+from dbosify._model import clock, cron
 from dbosify._model.protos import (
+    ContinueAsNewInitiator,
     HistoryEvent,
     Memo,
     Payload,
@@ -24,6 +25,7 @@ from dbosify._store.runs import StartRow
 from .context import Context
 from .run_ids import new_run_id
 
+_CRON = ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE
 _MAX_TIMEOUT = 3153600000.0
 """A hundred years, in seconds; longer ones are cut as the server cuts them."""
 _MAX_TASK_TIMEOUT = 120.0
@@ -48,7 +50,7 @@ def start_row(
     now = context.around.now()
     run_id = new_run_id(clock.milliseconds(now))
     started = _start_attributes(request, run_id, now)
-    backoff = clock.seconds(request.workflow_start_delay)
+    backoff = clock.seconds(started.first_workflow_task_backoff)
     events = first_events(
         started,
         now,
@@ -84,6 +86,13 @@ def _start_attributes(
         started.memo.CopyFrom(memo)
     if attributes.indexed_fields:
         started.search_attributes.CopyFrom(attributes)
+    if request.cron_schedule:
+        started.cron_schedule = request.cron_schedule
+        started.initiator = (
+            ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE
+        )
+        waits = cron.backoff(request.cron_schedule, now, now)
+        started.first_workflow_task_backoff.CopyFrom(clock.duration(waits or 0))
     _timeouts(started, request, now)
     return started
 

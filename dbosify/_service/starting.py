@@ -23,9 +23,11 @@ from dbosify._store.runs import Claim, StartRow
 
 from . import errors
 from .context import Context
-from .ending import find_run, terminate_run
+from .ending import end_run, find_run, termination
 
 Row: TypeAlias = dict[str, Any]
+
+_CONFLICT = WorkflowIdConflictPolicy
 
 _CLOSED = tuple(
     int(status)
@@ -105,6 +107,8 @@ async def begin(
         RPCError: ALREADY_EXISTS, as the policies say.
     """
     queue = request.task_queue.name
+    reusable = _REUSABLE[request.workflow_id_reuse_policy]
+    start_call = runs.start_call(row, reusable, recognise=recognise)
     if request.request_eager_execution:
         await context.around.settled(queue)
     while True:
@@ -112,7 +116,7 @@ async def begin(
         started, latest = await runs.start(
             context.database,
             replace(row, owner=owner),
-            _REUSABLE[request.workflow_id_reuse_policy],
+            reusable,
             recognise=recognise,
             also=also,
         )
@@ -120,9 +124,26 @@ async def begin(
             begun = Begun(replace(row, owner=owner))
             _hand_over(context, queue, begun.row)
             return begun
-        found = await _on_existing(context, request, row, latest, recognise=recognise)
-        if found is not None:
-            return found
+        if latest is None:
+            continue  # a race was lost: now there is one
+        known = _known(row, latest) if recognise else None
+        if known is not None:
+            return known
+        if not await _in_the_way(context, request, latest):
+            continue
+        match request.workflow_id_conflict_policy:
+            case _CONFLICT.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
+                return Found(latest, same_request=False)
+            case _CONFLICT.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING:
+                if await _replace(context, latest, row, [start_call, *also]):
+                    _hand_over(context, queue, row)
+                    return Begun(row)
+            case _:
+                raise _already_started(
+                    "Workflow execution is already running. WorkflowId:"
+                    f" {request.workflow_id}, RunId: {latest['run_id']}.",
+                    latest,
+                )
 
 
 def _hand_over(context: Context, queue: str, row: StartRow) -> None:
@@ -135,49 +156,42 @@ def _hand_over(context: Context, queue: str, row: StartRow) -> None:
         context.around.run_queued(queue)
 
 
-async def _on_existing(
-    context: Context,
-    request: StartWorkflowExecutionRequest,
-    row: StartRow,
-    latest: Row | None,
-    *,
-    recognise: bool,
-) -> Found | None:
-    """Apply the policies to the run that was in the way; None means: try again."""
-    if latest is None:
-        return None
-    if recognise and latest["start_request_id"] == row.request_id:
+def _known(row: StartRow, latest: Row) -> Found | None:
+    """The latest run, if this request started or joined it before."""
+    if latest["start_request_id"] == row.request_id:
         return Found(latest, same_request=True)
-    if recognise and latest["attached"]:
+    if latest["attached"]:
         return Found(latest, same_request=False, attached=True)
+    return None
+
+
+async def _in_the_way(
+    context: Context, request: StartWorkflowExecutionRequest, latest: Row
+) -> bool:
+    """Whether the latest run is open; if not, whether another may follow it."""
     if latest["close_time"] is not None:
         if latest["status"] in _REUSABLE[request.workflow_id_reuse_policy]:
-            return None
+            return False  # it was closed in the meantime
         raise _finished(request, latest)
     fresh = await find_run(context, request.workflow_id, latest["run_id"])
-    if fresh is None or fresh["close_time"] is not None:
-        return None  # cancelled through DBOS, say
-    match request.workflow_id_conflict_policy:
-        case WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
-            return Found(latest, same_request=False)
-        case WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING:
-            await terminate_run(
-                context,
-                latest["workflow_uuid"],
-                reason="TerminateIfRunning WorkflowIdReusePolicy",
-                details=Payload(
-                    metadata={"encoding": b"json/plain"},
-                    data=f'"terminated by new runID: {row.run_id}"'.encode(),
-                ),
-                identity="history-service",
-            )
-            return None
-        case _:
-            raise _already_started(
-                "Workflow execution is already running. WorkflowId:"
-                f" {request.workflow_id}, RunId: {latest['run_id']}.",
-                latest,
-            )
+    return fresh is not None and fresh["close_time"] is None  # no, if DBOS cancelled it
+
+
+async def _replace(
+    context: Context, latest: Row, row: StartRow, calls: Sequence[Call]
+) -> bool:
+    """Terminate the latest run and start another in its place, or neither."""
+    ending = termination(
+        context,
+        reason="TerminateIfRunning WorkflowIdReusePolicy",
+        details=Payload(
+            metadata={"encoding": b"json/plain"},
+            data=f'"terminated by new runID: {row.run_id}"'.encode(),
+        ),
+        identity="history-service",
+    )
+    answers = await end_run(context, latest["workflow_uuid"], lambda _: ending, calls)
+    return answers is not None and bool(answers[0][0]["created"])
 
 
 def _finished(request: StartWorkflowExecutionRequest, latest: Row) -> RPCError:

@@ -17,6 +17,7 @@ from dbosify._model.protos import (
     Payload,
     Payloads,
     SearchAttributes,
+    WorkflowExecutionStartedEventAttributes,
     WorkflowExecutionStatus,
 )
 
@@ -56,10 +57,12 @@ class StartRow:
         started = self.events[0].workflow_execution_started_event_attributes
         at = self.events[0].event_time.ToNanoseconds()
         delay_until = None
+        waits = round(self.backoff * 1e9)
+        expires_at = expiration(started, at + waits)
         dbos_status = "ENQUEUED" if self.owner is None else "PENDING"
         if self.backoff > 0:
             dbos_status = "DELAYED"
-            delay_until = (at + round(self.backoff * 1e9)) // 1_000_000
+            delay_until = (at + waits) // 1_000_000
         return {
             "workflow_id": self.workflow_id,
             "run_id": self.run_id,
@@ -70,7 +73,8 @@ class StartRow:
             "request_id": self.request_id,
             "attempt": started.attempt,
             "start_time": iso(at),
-            "execution_time": iso(at + round(self.backoff * 1e9)),
+            "execution_time": iso(at + waits),
+            "expires_at": None if expires_at is None else iso(expires_at),
             "history_length": len(self.events),
             "memo": started.memo.SerializeToString() if started.memo.fields else None,
             "search_attributes": search_attributes_json(started.search_attributes),
@@ -89,6 +93,23 @@ class StartRow:
             "token": self.owner.token if self.owner else None,
             "delay_until": delay_until,
         }
+
+
+def expiration(
+    started: WorkflowExecutionStartedEventAttributes, begins: int
+) -> int | None:
+    """When a run is out of time, or None: nanoseconds since 1970.
+
+    Args:
+        started: its start.
+        begins: when its first task is due, from which a run's timeout counts.
+    """
+    moments = []
+    if started.workflow_run_timeout.ToNanoseconds() > 0:
+        moments.append(begins + started.workflow_run_timeout.ToNanoseconds())
+    if started.HasField("workflow_execution_expiration_time"):
+        moments.append(started.workflow_execution_expiration_time.ToNanoseconds())
+    return min(moments, default=None)
 
 
 def iso(nanoseconds: int) -> str:
@@ -155,14 +176,24 @@ async def start(
     Returns:
         Whether it was started, and the run that was the latest before, if any.
     """
-    known = row.request_id if recognise else None
-    params = row.params() | {"reusable": list(reusable), "known_request": known}
+    call = start_call(row, reusable, recognise=recognise)
     if also:
-        rows, *_ = await database.fetch_together([Call("start_run", params), *also])
+        rows, *_ = await database.fetch_together([call, *also])
     else:
-        rows = await database.fetch("start_run", params)
+        rows = await database.fetch(call.name, call.params)
     found = rows[0]
     return bool(found["created"]), found if found["run_id"] is not None else None
+
+
+def start_call(
+    row: StartRow, reusable: Sequence[int], *, recognise: bool = True
+) -> Call:
+    """The statement of `start`."""
+    known = row.request_id if recognise else None
+    return Call(
+        "start_run",
+        row.params() | {"reusable": list(reusable), "known_request": known},
+    )
 
 
 def start_next(previous: str, row: StartRow) -> Call:
@@ -397,10 +428,25 @@ async def release(database: Database, releases: Sequence[Release]) -> Rows:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run is closed from outside its workflow code."""
+
+    event: HistoryEvent
+    """The last one; it gets its number when the run is closed."""
+    status: WorkflowExecutionStatus.ValueType
+    dbos_status: str
+    step: str
+    """What DBOS's tools call it."""
+    error: str | None = None
+    next: StartRow | None = None
+
+
 async def end(
     connection: Connection,
     database: Database,
     workflow_uuid: str,
+    ending: Ending,
     step: tuple[int, Step],
 ) -> bool:
     """Close a run from outside, in a transaction that holds its status row's lock."""
@@ -411,7 +457,10 @@ async def end(
         "end_run",
         {
             "workflow_uuid": workflow_uuid,
-            "status": int(WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED),
+            "status": int(ending.status),
+            "dbos_status": ending.dbos_status,
+            "error": ending.error,
+            "next_run_id": ending.next.run_id if ending.next else None,
             "close_time": iso(event.event_time.ToNanoseconds()),
             "history_length": event.event_id,
             "step_id": number,
@@ -420,4 +469,13 @@ async def end(
             "step_ms": content.completed_ms,
         },
     )
+    if rows and ending.next is not None:
+        call = start_next(workflow_uuid, ending.next)
+        await database.run(connection, call.name, call.params)
     return bool(rows)
+
+
+async def expired(database: Database) -> list[str]:
+    """Open runs that are out of time, the longest first; not all if there are many."""
+    rows = await database.fetch("expired_runs", {})
+    return [row["workflow_uuid"] for row in rows]

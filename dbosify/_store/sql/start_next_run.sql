@@ -10,14 +10,15 @@ WITH previous AS (
 ), run AS (
   INSERT INTO {schema}.dbosify_executions (
     run_id, workflow_id, run_number, workflow_uuid, workflow_type, task_queue, status,
-    first_run_id, start_request_id, attempt, start_time, execution_time,
+    first_run_id, start_request_id, attempt, start_time, execution_time, expires_at,
     history_length, parent_workflow_id, parent_run_id, root_workflow_id, root_run_id,
     memo, search_attributes, started_event
   )
   SELECT %(run_id)s, workflow_id, run_number + 1, %(workflow_uuid)s, %(workflow_type)s,
          %(task_queue)s, 1, first_run_id, %(request_id)s, %(attempt)s, %(start_time)s,
-         %(execution_time)s, %(history_length)s, parent_workflow_id, parent_run_id,
-         root_workflow_id, root_run_id, %(memo)s, %(search_attributes)s, %(started)s
+         %(execution_time)s, %(expires_at)s, %(history_length)s, parent_workflow_id,
+         parent_run_id, root_workflow_id, root_run_id, %(memo)s, %(search_attributes)s,
+         %(started)s
   FROM previous
   RETURNING workflow_uuid
 ), status AS (

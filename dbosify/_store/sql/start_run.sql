@@ -10,13 +10,13 @@ WITH latest AS (
 ), run AS (
   INSERT INTO {schema}.dbosify_executions (
     run_id, workflow_id, run_number, workflow_uuid, workflow_type, task_queue, status,
-    first_run_id, start_request_id, attempt, start_time, execution_time, inbox,
-    history_length, memo, search_attributes, started_event
+    first_run_id, start_request_id, attempt, start_time, execution_time, expires_at,
+    inbox, history_length, memo, search_attributes, started_event
   )
   SELECT %(run_id)s, %(workflow_id)s, coalesce((SELECT run_number FROM latest), 0) + 1,
          %(workflow_uuid)s, %(workflow_type)s, %(task_queue)s, 1, %(first_run_id)s,
-         %(request_id)s, %(attempt)s, %(start_time)s, %(execution_time)s, 0,
-         %(history_length)s, %(memo)s, %(search_attributes)s, %(started)s
+         %(request_id)s, %(attempt)s, %(start_time)s, %(execution_time)s,
+         %(expires_at)s, 0, %(history_length)s, %(memo)s, %(search_attributes)s, %(started)s
   WHERE NOT EXISTS (
     SELECT FROM latest
     WHERE close_time IS NULL

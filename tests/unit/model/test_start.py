@@ -6,6 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from dbosify._model.protos import (
     EventType,
+    HistoryEvent,
     Payload,
     TaskQueue,
     Timestamp,
@@ -49,3 +50,12 @@ def test_a_start_may_be_explained() -> None:
     assert started.user_metadata == metadata
     plain, _ = first_events(STARTED, NOW, delayed=False)
     assert not plain.HasField("user_metadata")
+
+
+def test_a_signal_that_comes_with_the_start_stands_before_the_first_task() -> None:
+    signal = HistoryEvent(event_time=NOW)
+    events = first_events(STARTED, NOW, delayed=False, signal=signal)
+    assert [event.event_id for event in events] == [1, 2, 3]
+    assert events[1] is signal
+    waiting = first_events(STARTED, NOW, delayed=True, signal=HistoryEvent())
+    assert [event.event_id for event in waiting] == [1, 2]

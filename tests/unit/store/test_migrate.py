@@ -539,6 +539,10 @@ def test_each_access_path_has_its_index(shared: DatabaseUrl) -> None:
 
     assert plain == {
         ("dbosify_executions", "(close_time) WHERE (close_time IS NOT NULL)"),
+        (
+            "dbosify_executions",
+            "(expires_at) WHERE ((close_time IS NULL) AND (expires_at IS NOT NULL))",
+        ),
         ("dbosify_executions", "(start_time)"),
         ("dbosify_activities", "(deadline) WHERE (deadline IS NOT NULL)"),
         ("dbosify_activities", "(executor_id) WHERE (executor_id IS NOT NULL)"),
