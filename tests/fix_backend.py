@@ -55,7 +55,7 @@ PLANNED_FEATURES = frozenset(
 """What a test may name in ``needs``; a name that is not here is a typing error."""
 
 BUILT_FEATURES: frozenset[str] = frozenset(
-    {"cron schedules", "run timeouts", "signal-with-start"}
+    {"cron schedules", "run timeouts", "schedules", "signal-with-start"}
 )
 """What dbosify has of :data:`PLANNED_FEATURES`; adding a name runs its tests."""
 

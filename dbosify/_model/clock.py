@@ -42,6 +42,16 @@ def duration(value: float) -> Duration:
     return Duration(seconds=nanos // _NANOS, nanos=nanos % _NANOS)
 
 
+def duration_of(nanoseconds: int) -> Duration:
+    """The `Duration` of so many nanoseconds."""
+    return Duration(seconds=nanoseconds // _NANOS, nanos=nanoseconds % _NANOS)
+
+
+def duration_nanoseconds(value: Duration) -> int:
+    """The inverse of `duration_of`."""
+    return value.seconds * _NANOS + value.nanos
+
+
 def later(start: Timestamp, delay: Duration) -> Timestamp:
     """The moment `delay` after `start`."""
     nanos = start.nanos + delay.nanos

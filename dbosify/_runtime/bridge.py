@@ -33,6 +33,7 @@ from dbosify._store.runs import Claim
 from .activity_worker import ActivityOptions, ActivityWorker
 from .due import DueRole
 from .host import Host
+from .schedule_role import ScheduleRole
 from .workflow_worker import WorkflowOptions, WorkflowWorker
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class BridgeWorker:
         self._identity = config.identity_override or client.identity
         self._workflows: WorkflowWorker | None = None
         self._due: DueRole | None = None
+        self._schedules: ScheduleRole | None = None
         self._host: Host | None = None
         self._began = False
         self._entered = False
@@ -102,6 +104,8 @@ class BridgeWorker:
             self._workflows.start_claiming()
         self._due = DueRole(host)
         self._due.start()
+        self._schedules = ScheduleRole(host)
+        self._schedules.start()
         self.begun.set()
 
     async def poll_workflow_activation(self) -> WorkflowActivation:
@@ -184,6 +188,8 @@ class BridgeWorker:
             await self.activities.stopped()
         if self._due is not None:
             await self._due.stop()
+        if self._schedules is not None:
+            await self._schedules.stop()
         if self._host is not None and self._entered:
             self._entered = False
             await self._host.leave(self)
@@ -210,6 +216,8 @@ class BridgeWorker:
             self._workflows.hint(kind, key)
         if self.activities is not None and key == f"activity:{self.task_queue}":
             self.activities.hint()
+        if self._schedules is not None:
+            self._schedules.on_hint(kind)
 
     def look_at(self, moment: float) -> None:
         """See `LocalWorker.look_at`."""

@@ -293,6 +293,11 @@ class Host:
     def _not_open(self, workflow_uuid: str) -> None:
         self.hints.watches(_close_of(workflow_uuid))
 
+    def schedule_changed(self) -> None:
+        """See `Surroundings.schedule_changed`."""
+        self.hints.here("schedule", "")
+        self.hints.elsewhere("schedule", "")
+
     def query_left(self, task_queue: str) -> None:
         """See `Surroundings.query_left`."""
         self.hints.here("query", task_queue)

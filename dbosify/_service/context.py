@@ -53,6 +53,9 @@ class Surroundings(Protocol):
     ) -> QueryResult | None:
         """Ask a run that this process owns; None if it does not."""
 
+    def schedule_changed(self) -> None:
+        """Tell workers that a schedule may be due at another time."""
+
     def query_left(self, task_queue: str) -> None:
         """Tell workers that a query waits in the mailbox."""
 

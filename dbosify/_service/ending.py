@@ -94,29 +94,53 @@ async def end_run(
     Returns:
         What these statements said; None if the run was closed.
     """
+    async with context.database.transaction() as connection:
+        ending = await end_in(context, connection, workflow_uuid, decide)
+        if ending is None:
+            return None
+        answers = [
+            await context.database.run(connection, call.name, call.params)
+            for call in also
+        ]
+    tell_ended(context, workflow_uuid, ending)
+    return answers
+
+
+async def end_in(
+    context: Context,
+    connection: Connection,
+    workflow_uuid: str,
+    decide: Callable[[HistoryEvent], Ending],
+) -> Ending | None:
+    """Close a run in the caller's transaction; see `end_run`.
+
+    Returns:
+        Its end, of which others must be told after the commit; None if it was closed.
+    """
     database = context.database
-    async with database.transaction() as connection:
-        locked = await database.run(
-            connection, "lock_run", {"workflow_uuid": workflow_uuid}
-        )
-        if not locked:
-            return None
-        past = await _unjournaled(context, connection, workflow_uuid)
-        ending = decide(past.start)
-        event = ending.event
-        event.event_id = event.task_id = past.event_id
-        step = Step(ending.step, (*past.events, event))
-        if not await runs.end(
-            connection, database, workflow_uuid, ending, (past.step, step)
-        ):
-            return None
-        answers = [await database.run(connection, c.name, c.params) for c in also]
-    context.around.closed(workflow_uuid, event)
+    locked = await database.run(
+        connection, "lock_run", {"workflow_uuid": workflow_uuid}
+    )
+    if not locked:
+        return None
+    past = await _unjournaled(context, connection, workflow_uuid)
+    ending = decide(past.start)
+    event = ending.event
+    event.event_id = event.task_id = past.event_id
+    step = Step(ending.step, (*past.events, event))
+    ended = await runs.end(
+        connection, database, workflow_uuid, ending, (past.step, step)
+    )
+    return ending if ended else None
+
+
+def tell_ended(context: Context, workflow_uuid: str, ending: Ending) -> None:
+    """Tell whoever waits for a run, its owner, and the workers of its next one."""
+    context.around.closed(workflow_uuid, ending.event)
     context.around.messaged(workflow_uuid)
     if ending.next is not None and ending.next.backoff == 0:
         started = ending.next.events[0].workflow_execution_started_event_attributes
         context.around.run_queued(started.task_queue.name)
-    return answers
 
 
 @dataclass(frozen=True, slots=True)

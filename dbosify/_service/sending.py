@@ -28,8 +28,13 @@ async def send(
             )
             run["close_time"] = True
         return run
+    tell_sent(context, run)
+    return run
+
+
+def tell_sent(context: Context, run: dict[str, Any]) -> None:
+    """Wake whoever must take a message that a run's inbox has now."""
     if run["dbos_status"] == "PENDING":
         context.around.messaged(run["workflow_uuid"])
     else:
         context.around.run_queued(run["queue_name"])
-    return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 
 from dbosify._model import clock, cron
@@ -89,7 +90,7 @@ def _check_ids(request: StartWorkflowExecutionRequest) -> None:
     if not request.workflow_type.name:
         raise errors.invalid("WorkflowType is not set on request.")
     validate.length(request.workflow_type.name, "WorkflowType")
-    _check_task_queue(request)
+    check_task_queue(request)
 
 
 def _check_cron(text: str) -> None:
@@ -103,7 +104,14 @@ def _check_cron(text: str) -> None:
         )
 
 
-def _check_task_queue(request: StartWorkflowExecutionRequest) -> None:
+def check_task_queue(
+    request: StartWorkflowExecutionRequest | NewWorkflowExecutionInfo,
+) -> None:
+    """Check the task queue that a workflow is to run on.
+
+    Raises:
+        RPCError: with the server's text for the first thing wrong.
+    """
     if not request.HasField("task_queue"):
         raise errors.invalid("taskQueue is not set")
     name = request.task_queue.name

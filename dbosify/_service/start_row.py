@@ -79,6 +79,9 @@ def _start_attributes(
     )
     started.task_queue.name = request.task_queue.name
     started.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+    for given in ("last_completion_result", "continued_failure"):
+        if request.HasField(given):
+            getattr(started, given).CopyFrom(getattr(request, given))
     if request.HasField("retry_policy"):
         started.retry_policy.CopyFrom(request.retry_policy)
     memo, attributes = _without_nulls(request)

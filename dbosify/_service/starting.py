@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from dbosify._model.protos import Payload, WorkflowExecutionStatus
 from dbosify._store import runs
-from dbosify._store.engine import Call
+from dbosify._store.engine import Call, Connection
 from dbosify._store.runs import Claim, StartRow
 
 from . import errors
@@ -144,6 +144,22 @@ async def begin(
                     f" {request.workflow_id}, RunId: {latest['run_id']}.",
                     latest,
                 )
+
+
+async def begin_in(
+    context: Context,
+    connection: Connection,
+    request: StartWorkflowExecutionRequest,
+    row: StartRow,
+) -> bool:
+    """Start `row` in the caller's transaction if its id is free; nothing is ended.
+
+    The run is queued; after the commit its workers must be told.
+    """
+    reusable = _REUSABLE[request.workflow_id_reuse_policy]
+    call = runs.start_call(row, reusable, recognise=False)
+    rows = await context.database.run(connection, call.name, call.params)
+    return bool(rows[0]["created"])
 
 
 def _hand_over(context: Context, queue: str, row: StartRow) -> None:

@@ -267,3 +267,13 @@ async def last_event(database: Database, workflow_uuid: str) -> HistoryEvent | N
     """The newest event of a run, if it has any beyond its start."""
     rows = await database.fetch("load_last_step", {"workflow_uuid": workflow_uuid})
     return journal.decode(rows[0]["output"])[-1] if rows else None
+
+
+async def last_event_in(
+    connection: Connection, database: Database, workflow_uuid: str
+) -> HistoryEvent:
+    """The newest event of a closed run, within a transaction."""
+    rows = await database.run(
+        connection, "load_last_step", {"workflow_uuid": workflow_uuid}
+    )
+    return journal.decode(rows[0]["output"])[-1]

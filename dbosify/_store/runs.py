@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from operator import itemgetter
@@ -143,17 +143,30 @@ def readable_error(failure: Failure) -> str:
 
 def search_attributes_json(attributes: SearchAttributes) -> str | None:
     """Search attributes as the typed JSON column keeps them."""
-    if not attributes.indexed_fields:
-        return None
-    return json.dumps(
-        {
-            name: {
-                "type": payload.metadata.get("type", b"").decode(),
-                "value": json.loads(payload.data) if payload.data else None,
-            }
-            for name, payload in attributes.indexed_fields.items()
+    typed = typed_search_attributes(attributes)
+    return json.dumps(typed) if typed else None
+
+
+def typed_search_attributes(attributes: SearchAttributes) -> dict[str, Any]:
+    """Search attributes by name, each with its type and its value."""
+    return {
+        name: {
+            "type": payload.metadata.get("type", b"").decode(),
+            "value": json.loads(payload.data) if payload.data else None,
         }
-    )
+        for name, payload in attributes.indexed_fields.items()
+    }
+
+
+def search_attributes_of(typed: Mapping[str, Any]) -> SearchAttributes:
+    """The inverse of `typed_search_attributes`."""
+    result = SearchAttributes()
+    for name, attribute in typed.items():
+        payload = result.indexed_fields[name]
+        payload.metadata["encoding"] = b"json/plain"
+        payload.metadata["type"] = attribute["type"].encode()
+        payload.data = json.dumps(attribute["value"], separators=(",", ":")).encode()
+    return result
 
 
 async def start(
@@ -319,18 +332,33 @@ async def send(
         no such run.
     """
     rows = await database.fetch(
-        "send_message",
-        {
-            "workflow_id": workflow_id,
-            "run_id": run_id,
-            "message_id": message.message_id,
-            "event": journal.pack(message.events),
-            "cancel": message.cancel,
-            "at_once": message.at_once or message.cancel,
-            "first_run_id": message.first_run_id,
-        },
+        "send_message", _message_params(workflow_id, run_id, message)
     )
     return rows[0] if rows else None
+
+
+async def send_in(
+    connection: Connection, database: Database, workflow_id: str, message: Message
+) -> dict[str, Any] | None:
+    """Send to the latest run of a workflow id, within a transaction."""
+    rows = await database.run(
+        connection, "send_message", _message_params(workflow_id, None, message)
+    )
+    return rows[0] if rows else None
+
+
+def _message_params(
+    workflow_id: str, run_id: str | None, message: Message
+) -> dict[str, Any]:
+    return {
+        "workflow_id": workflow_id,
+        "run_id": run_id,
+        "message_id": message.message_id,
+        "event": journal.pack(message.events),
+        "cancel": message.cancel,
+        "at_once": message.at_once or message.cancel,
+        "first_run_id": message.first_run_id,
+    }
 
 
 @dataclass(frozen=True, slots=True)

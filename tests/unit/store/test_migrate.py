@@ -48,6 +48,7 @@ OUR_TABLES = {
     "dbosify_executions",
     "dbosify_namespace",
     "dbosify_queries",
+    "dbosify_schedules",
     "dbosify_workers",
 }
 PROCESSES = 8
@@ -549,6 +550,19 @@ def test_each_access_path_has_its_index(shared: DatabaseUrl) -> None:
         ("dbosify_workers", "(expires_at)"),
         ("dbosify_queries", "(task_queue, created_at) WHERE (answer IS NULL)"),
         ("notifications", "(destination_uuid) WHERE (NOT consumed)"),
+        (
+            "dbosify_schedules",
+            "(next_look) WHERE ((next_look IS NOT NULL) AND (deleted_at IS NULL))",
+        ),
+        (
+            "dbosify_schedules",
+            "(schedule_id) WHERE ((awaited_workflow_ids IS NOT NULL)"
+            " AND (deleted_at IS NULL))",
+        ),
+        (
+            "dbosify_schedules",
+            "(created_at, schedule_id) WHERE (deleted_at IS NULL)",
+        ),
     }
     assert unique == {
         ("dbosify_alembic_version", "(version_num)"),
@@ -561,6 +575,7 @@ def test_each_access_path_has_its_index(shared: DatabaseUrl) -> None:
         ("dbosify_activities", "(run_id, scheduled_event_id)"),
         ("dbosify_workers", "(executor_id)"),
         ("dbosify_queries", "(query_id)"),
+        ("dbosify_schedules", "(schedule_id)"),
     }
 
 
