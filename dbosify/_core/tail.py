@@ -24,7 +24,8 @@ CORE_FLAGS = (1, 2, 3)
 """Ids and types checked on replay; patches upsert a search attribute; the terminal
 command moves behind all others. Core's numbers; every history we write has them."""
 
-_SUGGEST_EVENTS = 4096
+SUGGEST_EVENTS = 4096
+"""A server's usual limit."""
 _SUGGEST_BYTES = 4 * 1024 * 1024
 
 
@@ -36,6 +37,8 @@ class Worker:
     build_id: str = ""
     sdk_name: str = "temporal-python"
     sdk_version: str = ""
+    suggest_after: int = SUGGEST_EVENTS
+    """Events after which a run is told to continue as new."""
 
 
 class Tail:
@@ -88,7 +91,7 @@ class Tail:
             history_size_bytes=self.size,
         )
         reasons = SuggestContinueAsNewReason
-        if self.last_event_id + 1 > _SUGGEST_EVENTS:
+        if self.last_event_id + 1 > self._worker.suggest_after:
             attributes.suggest_continue_as_new_reasons.append(
                 reasons.SUGGEST_CONTINUE_AS_NEW_REASON_TOO_MANY_HISTORY_EVENTS
             )

@@ -98,13 +98,20 @@ class OwnedRun:
     @property
     def idle(self) -> bool:
         """Whether it only waits."""
-        return not (self._look or self._news or self._queries) and (
+        return not (self._look or self._has_news or self._queries) and (
             self.replica is not None
             and not self.replica.driver.has_backlog
             and not self._busy
         )
 
     _busy = True
+
+    @property
+    def _has_news(self) -> bool:
+        """Whether there is something that a task should be taken for."""
+        return any(
+            not event.worker_may_ignore for group in self._news for event in group
+        )
 
     def look(self) -> None:
         """Something may be in the inbox."""
@@ -170,7 +177,7 @@ class OwnedRun:
         self._busy = True
         if self._look:
             await self._read_inbox()
-        if self._news or self.replica is None or self.replica.driver.has_backlog:
+        if self._has_news or self.replica is None or self.replica.driver.has_backlog:
             return await self.worker.in_slot(self._turn)
         if self._queries:
             await self.worker.in_slot(self._answer_queries)
@@ -232,9 +239,9 @@ class OwnedRun:
         assert replica is not None, "it was made ready"
         if failed is not None:
             return await self._task_failed(failed)
-        news = self._take_news()
-        if not news and not replica.driver.has_backlog:
+        if not self._has_news and not replica.driver.has_backlog:
             return False
+        news = self._take_news()
         faults.reach(Point.BEFORE_TURN)
         outcome: object = replica.driver.begin(
             news,
@@ -470,7 +477,7 @@ class OwnedRun:
         await self._under_way.detach()
         if replica is not None:
             await replica.evict()
-        if self._news or self._queries or self._look:
+        if self._has_news or self._queries or self._look:
             return False
         deadlines = [t.deadline for t in replica.driver.timers] if replica else []
         wake_at = int(min(deadlines) * 1000) if deadlines else runs.PARKED_FOR_EVER

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from dbosify._core.tail import Worker
+from dbosify._core.tail import SUGGEST_EVENTS, Worker
 from dbosify._model import ids
 from dbosify._model.protos import (
     EvictionReason,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SUGGEST_AFTER = int(
+    os.environ.get("DBOSIFY_SUGGEST_CONTINUE_AS_NEW_AT", SUGGEST_EVENTS)
+)
 _POLL = 1.0
 """Seconds between looks at queue, mailbox and owned runs while hints stay away."""
 _CLAIM_AT_ONCE = 50
@@ -93,6 +97,7 @@ class WorkflowWorker:
                 identity=options.identity,
                 build_id=options.build_id,
                 sdk_version=options.sdk_version,
+                suggest_after=_SUGGEST_AFTER,
             ),
             ask=self._ask,
         )

@@ -48,7 +48,8 @@ def pending_events(
     waiting = run["dbos_status"] == "DELAYED" and (
         run["execution_time"].timestamp() > clock.seconds(now)
     )
-    due = not waiting and (result or not _had_task(events))
+    news = any(not event.worker_may_ignore for event in result)
+    due = not waiting and (news or not _had_task(events))
     if due and not _has_open_task(events):
         result.append(_task(events[0], result[-1].event_time if result else now))
     for number, event in enumerate(result, events[-1].event_id + 1):

@@ -28,7 +28,8 @@ async def send(
             )
             run["close_time"] = True
         return run
-    tell_sent(context, run)
+    if not message.quiet:
+        tell_sent(context, run)
     return run
 
 

@@ -62,6 +62,11 @@ def check(request: StartWorkflowExecutionRequest) -> None:
         raise errors.invalid("fairness key length exceeds limit")
     if request.priority.fairness_weight < 0:
         raise errors.invalid("must be greater than zero")
+    for callback in request.completion_callbacks:
+        raise errors.invalid(
+            "invalid url: url does not match any configured callback address:"
+            f" {callback.nexus.url}"
+        )
     if request.HasField("time_skipping_config"):
         raise errors.unimplemented(
             "The Time-Skipping feature is not enabled for namespace."

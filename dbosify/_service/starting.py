@@ -78,7 +78,12 @@ class Found:
     same_request: bool
     """It was started by this very request."""
     attached: bool = False
-    """This request joined it before."""
+    """This request has left its id in it."""
+
+    @property
+    def known(self) -> bool:
+        """Whether this request has been here before."""
+        return self.same_request or self.attached
 
     @property
     def run_id(self) -> str:

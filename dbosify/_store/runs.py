@@ -320,6 +320,17 @@ class Message:
     first_run_id: str | None = None
     at_once: bool = False
     """Whether the run's first task comes now, even if the run was to wait for it."""
+    quiet: bool = False
+    """Whether the run is not woken: its next task takes the message along."""
+
+
+def join_id(request_id: str) -> str:
+    """The message that a request leaves in a run which it joins, so `start` knows it.
+
+    Args:
+        request_id: of a start under the policy to use what there is.
+    """
+    return f"request::{request_id}"
 
 
 async def send(
@@ -357,6 +368,7 @@ def _message_params(
         "event": journal.pack(message.events),
         "cancel": message.cancel,
         "at_once": message.at_once or message.cancel,
+        "quiet": message.quiet,
         "first_run_id": message.first_run_id,
     }
 

@@ -1,4 +1,4 @@
-"""Signals and cancel requests: events that become a job and need no state."""
+"""Signals, cancel requests, changed options: events that need no state."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dbosify._model.protos import EventType, HistoryEvent, WorkflowActivationJob
 
 
 def on_event(event: HistoryEvent, out: Output) -> bool:
-    """Turn a message's event into its job.
+    """Turn a message's event into its job, if the workflow is to hear of it.
 
     Returns:
         Whether the event was a message at all.
@@ -26,6 +26,8 @@ def on_event(event: HistoryEvent, out: Output) -> bool:
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
             requested = event.workflow_execution_cancel_requested_event_attributes
             job.cancel_workflow.reason = requested.cause
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED:
+            return True
         case _:
             return False
     out.jobs.append(job)

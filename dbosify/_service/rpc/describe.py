@@ -27,6 +27,7 @@ from dbosify._model.protos import (
 from dbosify._service import errors, validate
 from dbosify._service.context import Context
 from dbosify._service.ending import find_run
+from dbosify._service.whole_history import events_of
 from dbosify._store import activities, journal
 
 _GO_ZERO_TIME = -62135596800
@@ -43,12 +44,15 @@ async def describe_workflow_execution(
         raise errors.workflow_not_found(workflow_id, run_id or "")
     loaded = await journal.load(context.database, run["workflow_uuid"])
     assert loaded is not None, "the run was found"
-    start_event = loaded.events[0]
+    events = loaded.events
+    if run["close_time"] is None and run["inbox"] > 0:
+        events, _ = await events_of(context, run)
+    start_event = events[0]
     started = start_event.workflow_execution_started_event_attributes
     response = DescribeWorkflowExecutionResponse()
     _config(response, run, start_event)
-    _info(response, run, started, loaded.events)
-    _extended_info(response, run, start_event)
+    _info(response, run, started, events)
+    _extended_info(response, run, events)
     if run["close_time"] is None:
         _pending_task(response, run, loaded.events)
         for row in await activities.of_run(context.database, run["run_id"]):
@@ -119,8 +123,9 @@ def _search_attributes(
 def _extended_info(
     response: DescribeWorkflowExecutionResponse,
     run: dict[str, Any],
-    start_event: HistoryEvent,
+    events: list[HistoryEvent],
 ) -> None:
+    start_event = events[0]
     started = start_event.workflow_execution_started_event_attributes
     extended = response.workflow_extended_info
     extended.cancel_requested = run["cancel_requested"]
@@ -129,16 +134,23 @@ def _extended_info(
         extended.execution_expiration_time.CopyFrom(
             started.workflow_execution_expiration_time
         )
-    run_timeout = clock.seconds(started.workflow_run_timeout)
-    if run_timeout > 0:
-        extended.run_expiration_time.CopyFrom(
-            clock.later(start_event.event_time, started.workflow_run_timeout)
-        )
-    else:
-        extended.run_expiration_time.seconds = _GO_ZERO_TIME
-    info = extended.request_id_infos[run["start_request_id"]]
-    info.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
-    info.event_id = 1
+    extended.run_expiration_time.seconds = _GO_ZERO_TIME
+    if run["expires_at"] is not None:
+        extended.run_expiration_time.FromDatetime(run["expires_at"])
+    _request(response, run["start_request_id"], start_event)
+    for event in events:
+        updated = event.workflow_execution_options_updated_event_attributes
+        if updated.attached_request_id:
+            _request(response, updated.attached_request_id, event)
+
+
+def _request(
+    response: DescribeWorkflowExecutionResponse, request_id: str, event: HistoryEvent
+) -> None:
+    """Say which event a request led to."""
+    info = response.workflow_extended_info.request_id_infos[request_id]
+    info.event_type = event.event_type
+    info.event_id = event.event_id
 
 
 def _pending_task(

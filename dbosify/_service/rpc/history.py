@@ -21,8 +21,8 @@ from dbosify._model.protos import HistoryEvent
 from dbosify._service import errors, validate
 from dbosify._service.context import Context, Watch
 from dbosify._service.ending import find_run
-from dbosify._service.pending import pending_events
-from dbosify._store import journal, runs
+from dbosify._service.whole_history import events_of
+from dbosify._store import journal
 
 _MAX_PAGE = 256
 _LONG_POLL = 20.0
@@ -133,7 +133,7 @@ async def _page(
     size = request.maximum_page_size
     size = _MAX_PAGE if size <= 0 or size > _MAX_PAGE else size
     first = token.next_event_id if token is not None else 1
-    events, is_open = await _events(context, run)
+    events, is_open = await events_of(context, run)
     if request.wait_new_event and is_open and first > len(events):
         with context.around.watch(run["workflow_uuid"]) as watch:
             events, is_open = await _wait_for_more(context, run, first, watch)
@@ -151,36 +151,11 @@ async def _wait_for_more(
 ) -> tuple[list[HistoryEvent], bool]:
     left = context.time_left(_LONG_POLL)
     while True:
-        events, is_open = await _events(context, run)
+        events, is_open = await events_of(context, run)
         if first <= len(events) or not is_open or left <= 0:
             return events, is_open
         await watch.wait(min(left, _POLL_INTERVAL))
         left = context.time_left(left - _POLL_INTERVAL)
-
-
-async def _events(
-    context: Context, run: dict[str, Any]
-) -> tuple[list[HistoryEvent], bool]:
-    uuid = run["workflow_uuid"]
-    # The inbox first: a message that a turn takes in between the two reads is then in
-    # both, and the journal's copy counts.
-    inboxes = await runs.read_inboxes(context.database, [uuid])
-    loaded = await journal.load(context.database, uuid)
-    fresh = await find_run(context, run["workflow_id"], run["run_id"])
-    assert loaded is not None, "the run was found"
-    if fresh is not None and fresh["close_time"] is None:
-        again = await runs.read_inboxes(context.database, [uuid])
-        if again[uuid].message_ids == inboxes[uuid].message_ids:
-            now = context.around.now()
-            return [
-                *loaded.events,
-                *pending_events(loaded.events, again[uuid], fresh, now),
-            ], True
-        return await _events(context, fresh)
-    # Closed, maybe between the reads: the journal may have been read too early.
-    loaded = await journal.load(context.database, uuid)
-    assert loaded is not None, "the run was found"
-    return loaded.events, False
 
 
 async def get_workflow_execution_history_reverse(
@@ -193,7 +168,7 @@ async def get_workflow_execution_history_reverse(
         token = _Token.decode(request.next_page_token)
         run_id = token.run_id
     run = await _find(context, workflow_id, run_id)
-    events, _ = await _events(context, run)
+    events, _ = await events_of(context, run)
     size = request.maximum_page_size
     size = _MAX_PAGE if size <= 0 or size > _MAX_PAGE else size
     last = token.next_event_id if token is not None else len(events)

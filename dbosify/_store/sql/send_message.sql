@@ -42,6 +42,7 @@ WITH run AS (
   FROM counted JOIN status USING (workflow_uuid)
   WHERE w.workflow_uuid = counted.workflow_uuid
     AND status.status = 'DELAYED' -- as locked; the snapshot may be older
+    AND NOT %(quiet)s
     AND (%(at_once)s OR counted.execution_time <= {schema}.dbosify_now())
 )
 SELECT run.*, counted.inbox, status.status AS dbos_status, status.executor_id,

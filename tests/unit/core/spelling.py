@@ -109,10 +109,10 @@ def copies(events: list[HistoryEvent]) -> list[HistoryEvent]:
     return result
 
 
-def driver_of(journal: list[HistoryEvent]) -> RunDriver:
+def driver_of(journal: list[HistoryEvent], worker: Worker = WORKER) -> RunDriver:
     """A driver that has loaded a journal, and nothing more."""
     driver = RunDriver(
-        WORKFLOW_ID, RUN_ID, namespace="default", task_queue="queue", worker=WORKER
+        WORKFLOW_ID, RUN_ID, namespace="default", task_queue="queue", worker=worker
     )
     driver.load(copies(journal))
     return driver

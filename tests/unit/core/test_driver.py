@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -256,6 +257,20 @@ def test_continue_as_new_is_suggested_when_history_grows_long() -> None:
     shown = run.begin(signal("one more"))
     assert shown.continue_as_new_suggested
     assert list(shown.suggest_continue_as_new_reasons) == [2]
+
+
+def test_can_suggested() -> None:
+    """As recorded from a server that suggests it after 15 events."""
+    run = Run()
+    run.driver = driver_of(run.journal, replace(WORKER, suggest_after=15))
+    suggested = []
+    news: list[HistoryEvent] = []
+    for number in range(1, 6):
+        shown = run.begin(news)
+        suggested.append((shown.history_length, shown.continue_as_new_suggested))
+        run.answer(timer(number, 0.05))
+        news = fired(number, started=number * 5)
+    assert suggested == [(3, False), (8, False), (13, False), (18, True), (23, True)]
 
 
 def test_continue_as_new_is_suggested_when_history_grows_big() -> None:

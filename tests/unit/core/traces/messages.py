@@ -14,7 +14,13 @@ from tests.unit.core.traces.commands import (
     fail,
     timer,
 )
-from tests.unit.core.traces.news import cancel_request, completed, fired, signal
+from tests.unit.core.traces.news import (
+    cancel_request,
+    completed,
+    fired,
+    options_updated,
+    signal,
+)
 from tests.unit.core.traces.script import (
     Does,
     Dropped,
@@ -53,6 +59,19 @@ def _signal_with_start() -> Trace:
 
 
 TIMERS = (
+    Trace(
+        "a_request_that_joins_the_run_is_nothing_to_the_workflow",
+        Given(options_updated("r1")),
+        Sees(4, "init"),
+        Does(),
+        Then(),
+        Given(options_updated("r2"), signal("s")),
+        Sees(9, "signal s @7"),
+        Does(complete()),
+        Then(closed="COMPLETED"),
+        history="RunStarted TaskScheduled RunOptionsUpdated TaskStarted TaskCompleted"
+        " RunOptionsUpdated RunSignaled Task RunCompleted",
+    ),
     Trace(
         "timer",
         Given(),

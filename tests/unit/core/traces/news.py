@@ -13,6 +13,7 @@ from temporalio.api.history.v1 import (
     ActivityTaskTimedOutEventAttributes,
     TimerFiredEventAttributes,
     WorkflowExecutionCancelRequestedEventAttributes,
+    WorkflowExecutionOptionsUpdatedEventAttributes,
     WorkflowExecutionSignaledEventAttributes,
 )
 
@@ -38,6 +39,16 @@ def signal(name: str, *args: object) -> list[HistoryEvent]:
             ),
         )
     ]
+
+
+def options_updated(request_id: str) -> list[HistoryEvent]:
+    """A start that found the run open has left its id."""
+    updated = event(
+        "workflow_execution_options_updated",
+        WorkflowExecutionOptionsUpdatedEventAttributes(attached_request_id=request_id),
+    )
+    updated.worker_may_ignore = True
+    return [updated]
 
 
 def cancel_request(reason: str = "") -> list[HistoryEvent]:
