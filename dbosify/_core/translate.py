@@ -49,6 +49,8 @@ class Translator:
         self.timers: Family[TimerMachine] = Family("Timer")
         self.by_event: dict[int, Answered] = {}
         """All of these that stand in history, by the event that opened them."""
+        self.activity_ids: dict[str, ActivityMachine] = {}
+        """The last activity of each id; an id may be used again once it is over."""
         self.patches: set[str] = set()
         """Asked for by the code that runs now."""
         self.known_patches: set[str] = set()
@@ -100,9 +102,10 @@ def _schedule_activity(
     known: Translator, source: WorkflowCommand, chain: Chain, out: Output
 ) -> None:
     wanted = source.schedule_activity
-    validate.activity(wanted, known.activities.values())
+    validate.activity(wanted, known.activity_ids.get(wanted.activity_id))
     started = chain.started.workflow_execution_started_event_attributes
     machine = known.activities.add(wanted.seq, ActivityMachine(wanted))
+    known.activity_ids[wanted.activity_id] = machine
     attributes = schedule.attributes(wanted, started)
     out.commands.append(machine.schedule(attributes, _metadata(source)))
 
@@ -119,7 +122,8 @@ def _start_timer(
     known: Translator, source: WorkflowCommand, chain: Chain, out: Output
 ) -> None:
     wanted = source.start_timer
-    validate.timer(wanted.seq, wanted.start_to_fire_timeout, known.timers.values())
+    namesake = known.timers.get(wanted.seq)
+    validate.timer(wanted.seq, wanted.start_to_fire_timeout, namesake)
     machine = TimerMachine(wanted.seq, wanted.start_to_fire_timeout)
     known.timers.add(wanted.seq, machine)
     out.commands.append(machine.start(_metadata(source)))

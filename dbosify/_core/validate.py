@@ -6,7 +6,7 @@ the task tried again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from dbosify._model import clock, failures
 from dbosify._model.protos import (
@@ -54,8 +54,12 @@ def _camel(cause: WorkflowTaskFailedCause.ValueType) -> str:
     return "".join(word.capitalize() for word in words)
 
 
-def activity(command: ScheduleActivity, others: Iterable[ActivityMachine]) -> None:
+def activity(command: ScheduleActivity, namesake: ActivityMachine | None) -> None:
     """Check a schedule-activity command.
+
+    Args:
+        command: as the SDK gives it.
+        namesake: the last activity of the run that had its id.
 
     Raises:
         BadCommand: something is missing, negative or already taken.
@@ -88,10 +92,7 @@ def activity(command: ScheduleActivity, others: Iterable[ActivityMachine]) -> No
             f" activity. ActivityId={command.activity_id}"
             f" ActivityType={command.activity_type}",
         )
-    if any(
-        other.holds_id and other.command.activity_id == command.activity_id
-        for other in others
-    ):
+    if namesake is not None and namesake.holds_id:
         raise BadCommand(
             _DUPLICATE_ACTIVITY,
             "invalid history builder state for action: add-activitytask-scheduled-event"
@@ -125,8 +126,13 @@ def memo(fields: Collection[str]) -> None:
         )
 
 
-def timer(seq: int, delay: Duration, others: Iterable[TimerMachine]) -> None:
+def timer(seq: int, delay: Duration, namesake: TimerMachine | None) -> None:
     """Check a start-timer command.
+
+    Args:
+        seq: its number, of which its id is made.
+        delay: until it fires.
+        namesake: the last timer of the run that had its number.
 
     Raises:
         BadCommand: the duration is negative, or the id is taken.
@@ -137,7 +143,7 @@ def timer(seq: int, delay: Duration, others: Iterable[TimerMachine]) -> None:
             "An invalid StartToFireTimeout is set on StartTimerCommand: negative"
             f" duration. TimerId={seq}",
         )
-    if any(other.holds_id and other.seq == seq for other in others):
+    if namesake is not None and namesake.holds_id:
         raise BadCommand(
             _DUPLICATE_TIMER,
             "invalid history builder state for action: add-timer-started-event,"

@@ -21,7 +21,6 @@ import temporalio.runtime
 import temporalio.service
 from temporalio.bridge.proto.health.v1 import HealthCheckResponse
 from temporalio.service import ConnectConfig, ServiceClient, _BridgeServiceClient
-from temporalio.worker.workflow_sandbox._importer import Importer
 
 from dbosify._service import errors, registry
 from dbosify._service.context import Context
@@ -29,7 +28,7 @@ from dbosify._store.engine import LOST_CONNECTION
 from dbosify._store.errors import SchemaMissing, StoreError
 from dbosify._store.url import DatabaseUrl, is_postgres_url
 
-from . import bridge
+from . import bridge, sandbox
 from .host import Host, host_of
 
 Response = TypeVar("Response", bound=google.protobuf.message.Message)
@@ -273,13 +272,4 @@ def install() -> None:
     """Take both seats and pass every sandbox; again is harmless."""
     ServiceClient.connect = staticmethod(_connect)  # type: ignore[method-assign]
     bridge.install()
-    Importer.module_configured_passthrough = _passes  # type: ignore[method-assign, assignment]
-
-
-_is_configured = Importer.module_configured_passthrough
-
-
-def _passes(importer: Importer, name: str) -> bool:
-    # Not by adding to the SDK's sets: a user's own restrictions may have been made of
-    # them before, or name every module themselves.
-    return name.partition(".")[0] == "dbosify" or _is_configured(importer, name)
+    sandbox.install()

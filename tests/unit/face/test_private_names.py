@@ -25,9 +25,11 @@ import temporalio.bridge.worker
 import temporalio.service
 import temporalio.worker.workflow_sandbox
 import temporalio.worker.workflow_sandbox._importer
+import temporalio.worker.workflow_sandbox._in_sandbox
+import temporalio.worker.workflow_sandbox._runner
 from sqlalchemy.engine import make_url
 
-from dbosify._runtime import bridge, hints, transport
+from dbosify._runtime import bridge, hints, sandbox
 from dbosify._runtime.bridge import BridgeWorker
 from dbosify._store import _dbos
 from dbosify.client import Client
@@ -49,6 +51,7 @@ PINNED = frozenset(
         "temporalio.bridge.worker.WorkerConfig",
         "temporalio.service._BridgeServiceClient",
         "temporalio.worker.workflow_sandbox._importer.Importer",
+        "temporalio.worker.workflow_sandbox._runner._Instance",
     }
 )
 """Each has a test of its own below; messages of the core have one together."""
@@ -206,9 +209,22 @@ def test_polls_end_with_an_error_of_the_core() -> None:
 
 def test_the_sandbox_asks_its_importer_what_may_pass() -> None:
     importer = temporalio.worker.workflow_sandbox._importer.Importer
-    assert vars(importer)["module_configured_passthrough"] is transport._passes
+    assert vars(importer)["module_configured_passthrough"] is sandbox._passes
     # The SDK's own, which ours calls.
-    assert list(parameters(transport._is_configured)) == ["self", "name"]
+    assert list(parameters(sandbox._is_configured)) == ["self", "name"]
+
+
+@pytest.mark.parametrize(
+    "name", ["get_serialization_context", "get_external_store_context"]
+)
+def test_the_sandbox_only_hands_on_what_it_is_asked_about_payloads(name: str) -> None:
+    outside = temporalio.worker.workflow_sandbox._runner._Instance
+    inside = temporalio.worker.workflow_sandbox._in_sandbox.InSandbox
+    assert list(parameters(getattr(inside, name))) == ["self", "command_info"]
+    # What the SDK's own does besides entering the sandbox.
+    source = inspect.getsource(sandbox.REPLACED[name])
+    assert f"__temporal_in_sandbox.{name}(__temporal_command_info)" in source
+    assert getattr(outside, name) is not sandbox.REPLACED[name]
 
 
 # DBOS.
