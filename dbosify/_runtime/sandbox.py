@@ -10,6 +10,7 @@ there. What answers is the SDK's own code, so it is asked from outside.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from temporalio.worker.workflow_sandbox._importer import Importer
@@ -26,8 +27,8 @@ REPLACED = {
 def install() -> None:
     """Change the sandbox; again is harmless."""
     Importer.module_configured_passthrough = _passes  # type: ignore[method-assign, assignment]
-    _Instance.get_serialization_context = _serialization_context  # type: ignore[method-assign]
-    _Instance.get_external_store_context = _external_store_context  # type: ignore[method-assign]
+    for name in REPLACED:
+        setattr(_Instance, name, _ask_directly(name))
 
 
 def _passes(importer: Importer, name: str) -> bool:
@@ -36,13 +37,9 @@ def _passes(importer: Importer, name: str) -> bool:
     return name.partition(".")[0] == "dbosify" or _is_configured(importer, name)
 
 
-def _inside(instance: _Instance) -> Any:
-    return instance.globals_and_locals["__temporal_in_sandbox"]
+def _ask_directly(name: str) -> Callable[[_Instance, Any], Any]:
+    def ask(instance: _Instance, command_info: Any) -> Any:
+        inside = instance.globals_and_locals["__temporal_in_sandbox"]
+        return getattr(inside, name)(command_info)
 
-
-def _serialization_context(instance: _Instance, command_info: Any) -> Any:
-    return _inside(instance).get_serialization_context(command_info)
-
-
-def _external_store_context(instance: _Instance, command_info: Any) -> Any:
-    return _inside(instance).get_external_store_context(command_info)
+    return ask
