@@ -17,7 +17,7 @@ from dbosify._model.activity import ActivityRow, AttemptState
 from dbosify._store import activities
 from dbosify._store.engine import LOST_CONNECTION, Connection
 
-from .expiry import close_expired
+from .expiry import close_all_expired
 from .hints import hinted
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class DueRole:
         woken = await database.fetch("wake_parked", {})
         for queue in {row["queue_name"] for row in woken}:
             self._host.run_queued(queue)
-        await close_expired(self._host)
+        await close_all_expired(self._host)
         told: list[tuple[str, str | None, str]] = []
         async with database.transaction() as connection:
             for row in await activities.due(database, connection):

@@ -1,8 +1,9 @@
 """Closing runs that are out of time, whoever owns them and whether anybody does.
 
-The database says which are due, every worker process looks, and the lock of the run's
-status row lets one of them close it. What follows in the chain starts in the same
-transaction; the owner finds its token gone.
+The database says which are due, every worker process looks, and so does who asks for a
+run when no worker is there; the lock of the run's status row lets one of them close it.
+What follows in the chain starts in the same transaction; the owner finds its token
+gone.
 """
 
 from __future__ import annotations
@@ -24,15 +25,20 @@ if TYPE_CHECKING:
     from .host import Host
 
 
-async def close_expired(host: Host) -> None:
+async def close_all_expired(host: Host) -> None:
     """Close every run whose time is up."""
-    context = Context(host.database, host.namespace, host, None)
     for workflow_uuid in await runs.expired(host.database):
+        await close_expired(host, workflow_uuid)
 
-        def decide(start: HistoryEvent, uuid: str = workflow_uuid) -> Ending:
-            return _ending(host, uuid, start)
 
-        await end_run(context, workflow_uuid, decide)
+async def close_expired(host: Host, workflow_uuid: str) -> None:
+    """Close a run whose time is up, unless somebody was faster."""
+
+    def decide(start: HistoryEvent) -> Ending:
+        return _ending(host, workflow_uuid, start)
+
+    context = Context(host.database, host.namespace, host, None)
+    await end_run(context, workflow_uuid, decide)
 
 
 def _ending(host: Host, workflow_uuid: str, start: HistoryEvent) -> Ending:

@@ -29,6 +29,7 @@ from dbosify._store.url import DatabaseUrl, schema_of_namespace
 from . import dbos_runtime
 from .clock import DatabaseClock
 from .closes import CloseWatcher
+from .expiry import close_expired
 from .hints import Hints, Listener, Watch
 from .lease import LeaseKeeper
 from .per_loop import PerLoop
@@ -273,6 +274,10 @@ class Host:
         self.hints.watches(_close_of(workflow_uuid), event)
         self.hints.here("closed", workflow_uuid)
         self.hints.elsewhere("closed", workflow_uuid)
+
+    async def time_out(self, workflow_uuid: str) -> None:
+        """See `Surroundings.time_out`."""
+        await close_expired(self, workflow_uuid)
 
     def owns(self, workflow_uuid: str) -> bool:
         """See `Surroundings.owns`."""

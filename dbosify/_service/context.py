@@ -39,6 +39,9 @@ class Surroundings(Protocol):
     def closed(self, workflow_uuid: str, event: HistoryEvent | None) -> None:
         """Tell whoever waits for the run that it is closed."""
 
+    async def time_out(self, workflow_uuid: str) -> None:
+        """Close a run that is out of time."""
+
     def owns(self, workflow_uuid: str) -> bool:
         """Whether a worker of this process owns the run, which then is open."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
 
-from dbosify._model import ids
+from dbosify._model import clock, ids
 from dbosify._model.journal import Step
 from dbosify._model.protos import (
     EventType,
@@ -179,17 +179,23 @@ async def _unjournaled(
 async def find_run(
     context: Context, workflow_id: str, run_id: str | None
 ) -> dict[str, Any] | None:
-    """A run as stored, after making good what DBOS's own verbs did to it.
+    """A run as stored, after making good what nobody has seen to yet.
 
     `cancel_workflow` of DBOS marks only its own row; the first reader turns that into
-    a termination that Temporal's API shows.
+    a termination that Temporal's API shows. A reader also closes a run that is out of
+    time: there may be no worker that does.
     """
     run = await runs.find(context.database, workflow_id, run_id)
-    if run is None:
-        return None
-    if run["close_time"] is None and run["dbos_status"] == "CANCELLED":
+    if run is None or run["close_time"] is not None:
+        return run
+    if run["dbos_status"] == "CANCELLED":
         await terminate_run(
             context, run["workflow_uuid"], reason=CANCELLED_BY_DBOS, identity="dbos"
         )
-        return await runs.find(context.database, workflow_id, run["run_id"])
-    return run
+    elif run["expires_at"] is not None and run[
+        "expires_at"
+    ].timestamp() <= clock.seconds(context.around.now()):
+        await context.around.time_out(run["workflow_uuid"])
+    else:
+        return run
+    return await runs.find(context.database, workflow_id, run["run_id"])

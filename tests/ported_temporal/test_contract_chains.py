@@ -325,7 +325,7 @@ async def test_signals_wait_for_a_retry_to_begin(
 
 
 async def test_a_run_that_nobody_works_on_is_out_of_time_all_the_same(
-    client: Client, worker: Worker
+    client: Client,
 ) -> None:
     workflow_id = random_id()
     first = await start(client, workflow_id, workflow_run_timeout=A_SECOND)

@@ -16,7 +16,7 @@ from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryReverseResponse,
 )
 
-from dbosify._model import ids
+from dbosify._model import clock, ids
 from dbosify._model.protos import HistoryEvent
 from dbosify._service import errors, validate
 from dbosify._service.context import Context, Watch
@@ -108,6 +108,7 @@ async def _wait_for_close(
         now = asyncio.get_running_loop().time
         end = now() + context.time_left(_LONG_POLL)
         known_open = context.around.owns(uuid)
+        time_left = _LONG_POLL
         while True:
             # Looked at before the first wait too: the run may have closed before it
             # was watched. One that a worker here owns has not.
@@ -115,13 +116,22 @@ async def _wait_for_close(
                 run = await _find(context, workflow_id, run_id)
                 if run["close_time"] is not None:
                     return await journal.last_event(context.database, uuid)
+                time_left = _time_left(context, run)
             known_open = False
             left = end - now()
             if left <= 0:
                 return None
-            await watch.wait(left)
+            await watch.wait(min(left, time_left))
             if watch.event is not None:
                 return watch.event
+
+
+def _time_left(context: Context, run: dict[str, Any]) -> float:
+    """Seconds until the run is out of time, and a look at it closes it."""
+    if run["expires_at"] is None:
+        return _LONG_POLL
+    now = clock.seconds(context.around.now())
+    return max(0.01, float(run["expires_at"].timestamp()) - now + 0.01)
 
 
 async def _page(
