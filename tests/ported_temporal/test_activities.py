@@ -247,13 +247,12 @@ async def test_workflow_simple_activity(client: Client) -> None:
             task_queue=worker.task_queue,
         )
         assert await handle.result() == "Hello, Temporal!"
-    converter = client.data_converter.payload_converter
-    summaries = [
-        converter.from_payload(event.user_metadata.summary)
+    (summary,) = (
+        event.user_metadata.summary
         for event in await events_of(handle)
         if event.HasField("activity_task_scheduled_event_attributes")
-    ]
-    assert summaries == ["greets"]
+    )
+    assert await client.data_converter.decode([summary]) == ["greets"]
 
 
 @activity.defn
