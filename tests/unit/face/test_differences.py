@@ -5,19 +5,23 @@ difference that Temporal no longer makes is none.
 """
 
 import asyncio
+import dataclasses
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 import dbos
 import pytest
 
 from dbosify import exceptions
-from dbosify.api.enums.v1 import PendingActivityState
+from dbosify.api.common.v1 import Payload
+from dbosify.api.enums.v1 import EventType, PendingActivityState
 from dbosify.client import Client, WorkflowFailureError, WorkflowHandle
+from dbosify.converter import DataConverter, PayloadCodec
 from dbosify.service import RPCError, RPCStatusCode
 from tests.fix_backend import Connect
 from tests.unit.face import differing
@@ -78,6 +82,43 @@ async def test_a_failing_workflow_task_is_tried_again_soon(client: Client) -> No
                 Clumsy.run, 2, id=random_name(), task_queue=worker.task_queue
             )
     assert tries == 3
+
+
+class SlowAtFirst(PayloadCodec):
+    """Takes long to decode, once: as long as a key server may that has a bad day."""
+
+    slept = False
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Leave them as they are."""
+        return list(payloads)
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Leave them as they are, some time."""
+        if not self.slept:
+            self.slept = True
+            there = asyncio.Event()
+            asyncio.get_running_loop().call_later(2.5, there.set)
+            await there.wait()
+        return list(payloads)
+
+
+async def test_a_workflow_task_may_take_longer_than_its_timeout(
+    connect: Connect,
+) -> None:
+    slow = dataclasses.replace(DataConverter.default, payload_codec=SlowAtFirst())
+    client = await connect(data_converter=slow)
+    async with worker_of(client, random_name("queue")) as worker:
+        handle = await client.start_workflow(
+            Chain.run,
+            0,
+            id=random_name(),
+            task_queue=worker.task_queue,
+            task_timeout=timedelta(seconds=1),
+        )
+        await handle.result()
+    kinds = [event.event_type async for event in handle.fetch_history_events()]
+    assert EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT not in kinds
 
 
 @contextmanager
