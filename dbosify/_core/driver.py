@@ -24,6 +24,7 @@ from dbosify._model.protos import (
     QueryResult,
     SearchAttributes,
     Timestamp,
+    UpdateRequest,
     WorkflowActivation,
     WorkflowActivationCompletion,
     WorkflowActivationJob,
@@ -32,17 +33,18 @@ from dbosify._model.protos import (
 )
 
 from . import activation as activations
+from . import updates
 from .chain import Chain
 from .commands import Command, Output, describe, match
 from .families import opened_by
-from .fsm import FatalMachineError, Nondeterminism
+from .fsm import Nondeterminism
 from .history import Batch, cut
 from .machines import message, patch
 from .machines.activity import ActivityMachine
 from .machines.timer import TimerMachine
-from .tail import Tail, Worker
+from .refusals import REFUSALS, task_failed, without_command
+from .tail import Mark, Tail, Worker
 from .translate import Translator, put
-from .validate import BadCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,11 @@ _CHANGE_THE_RUN = (
     EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
     EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
 )
-_REFUSALS = (Nondeterminism, FatalMachineError, BadCommand)
+_OF_NO_TASK = (
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED,
+)
+"""Events of commands that do not say which workflow task they belong to."""
 
 
 class RunDriver:
@@ -117,6 +123,8 @@ class RunDriver:
         self._current: WorkflowActivation | None = None
         self._querying = False
         self._task_started = HistoryEvent()
+        self._speculative: tuple[Mark, HistoryEvent, Timestamp] | None = None
+        """What was there before a task that only shows updates."""
         self._next_run_id = ""
         self._used_flags: set[int] = set()
         self._sdk_version = ""
@@ -177,8 +185,8 @@ class RunDriver:
         """
         try:
             return self._next_replay()
-        except _REFUSALS as error:
-            return _refusal(error)
+        except REFUSALS as error:
+            return task_failed(error)
 
     def _next_replay(self) -> WorkflowActivation | None:
         while self._batches:
@@ -194,7 +202,8 @@ class RunDriver:
                     self.translator.known_patches.add(marker[0])
                     self._jobs.append(patch.notify(marker[0]))
             self._advance(batch.started)
-            activation = self._feed(batch.news, batch.started, replaying=True)
+            accepted = updates.recorded(batch.commands)
+            activation = self._feed(batch.news, batch.started, accepted, replaying=True)
             if activation is not None:
                 return activation
             self._end_replayed_task()
@@ -207,6 +216,7 @@ class RunDriver:
         now: Timestamp,
         next_run_id: str,
         request_id: str,
+        sent_updates: Sequence[UpdateRequest] = (),
     ) -> WorkflowActivation | Turn | TaskFailed:
         """Start a workflow task with new events.
 
@@ -215,6 +225,7 @@ class RunDriver:
             now: the database's time; becomes the workflow's.
             next_run_id: taken if the run continues as a new one.
             request_id: of the WorkflowTaskStarted event.
+            sent_updates: that the workflow has not answered, oldest first.
 
         Returns:
             The activation, or the finished turn if the workflow need not hear of it,
@@ -222,6 +233,9 @@ class RunDriver:
         """
         self._next_run_id = next_run_id
         self._link_canceled(news)
+        self._speculative = None
+        if not news and not self.has_backlog:
+            self._speculative = self._tail.mark(), self._task_started, self.time
         self._tail.begin(now, news)
         started = self._tail.start_task(
             self._start_event, attempt=self.attempt, request_id=request_id
@@ -229,9 +243,11 @@ class RunDriver:
         fresh, self._backlog = [*self._backlog, *news], []
         self._advance(started)
         try:
-            activation = self._feed(fresh, started, replaying=False)
-        except _REFUSALS as error:
-            return _refusal(error)
+            activation = self._feed(
+                fresh, started, updates.live(sent_updates), replaying=False
+            )
+        except REFUSALS as error:
+            return task_failed(error)
         return self._end_live_task() if activation is None else activation
 
     def fail_task(
@@ -306,8 +322,8 @@ class RunDriver:
             )
         try:
             return self._complete_task(completion)
-        except _REFUSALS as error:
-            return _refusal(error)
+        except REFUSALS as error:
+            return task_failed(error)
 
     def _complete_task(self, completion: WorkflowActivationCompletion) -> Outcome:
         success = completion.successful
@@ -340,11 +356,23 @@ class RunDriver:
     # Feeding events to machines.
 
     def _feed(
-        self, news: Sequence[HistoryEvent], started: HistoryEvent, *, replaying: bool
+        self,
+        news: Sequence[HistoryEvent],
+        started: HistoryEvent,
+        deliveries: Sequence[updates.Delivery],
+        *,
+        replaying: bool,
     ) -> WorkflowActivation | None:
         out = Output()
         for event in news:
             self._on_event(event, out)
+        # The server says of every update that it came after all events of its task.
+        self.translator.updates.deliver(
+            deliveries,
+            sequencing_event_id=started.event_id - 1,
+            run_validator=not replaying,
+            out=out,
+        )
         self._jobs.extend(out.jobs)
         if not self._jobs:
             return None
@@ -361,7 +389,7 @@ class RunDriver:
         else:
             machine = self.translator.by_event.get(opened_by(event))
             if machine is None:
-                raise _without_command(event)
+                raise without_command(event)
             machine.on_event(event, out)
 
     def _issue(self, *, replaying: bool) -> WorkflowActivation:
@@ -390,7 +418,7 @@ class RunDriver:
     def _advance(self, started: HistoryEvent) -> None:
         self._task_started = started
         if clock.nanoseconds(started.event_time) > clock.nanoseconds(self.time):
-            self.time.CopyFrom(started.event_time)
+            self.time = started.event_time
 
     # The end of a workflow task.
 
@@ -410,7 +438,7 @@ class RunDriver:
                 )
             match(command, event)
             self._record(command, event, out)
-        self._finish_task(batch.completed)
+        self._finish_task(batch.completed, out)
 
     def _skip_marker(self, event: HistoryEvent, rest: deque[HistoryEvent]) -> bool:
         """Whether the event is a patch marker that the code no longer asks for."""
@@ -432,10 +460,12 @@ class RunDriver:
 
     def _end_live_task(self) -> Turn:
         out = Output()
+        commands = [c for c in self._outgoing if not c.dropped]
+        if self._speculative is not None and not commands:
+            return self._drop_task(out)
         completed = self._tail.complete_task(
             self._task_started, self._used_flags - self.flags
         )
-        commands = [c for c in self._outgoing if not c.dropped]
         terminal = next((c for c in commands if c.terminal), None)
         kept = [c for c in commands if not c.terminal]
         self._outgoing.clear()
@@ -443,7 +473,8 @@ class RunDriver:
             event = HistoryEvent(event_type=command.event_type)
             attributes = getattr(event, command.attributes_field)
             attributes.CopyFrom(command.attributes)
-            attributes.workflow_task_completed_event_id = completed.event_id
+            if command.event_type not in _OF_NO_TASK:
+                attributes.workflow_task_completed_event_id = completed.event_id
             if command.metadata is not None:
                 event.user_metadata.CopyFrom(command.metadata)
             self._tail.append(event)
@@ -460,9 +491,21 @@ class RunDriver:
                 next=template.next,
             )
             self.closed = True
-        self._finish_task(completed)
+        self._finish_task(completed, out)
         self.attempt = 1
         return Turn(tuple(self._tail.events), tuple(out.effects), close)
+
+    def _drop_task(self, out: Output) -> Turn:
+        """Leave no trace of a task that rejected its updates and did nothing else.
+
+        Flags of the SDK that it used are written with the next task that stays.
+        """
+        assert self._speculative is not None, "the task may be dropped"
+        mark, self._task_started, self.time = self._speculative
+        self._tail.drop_after(mark)
+        self.translator.end_task(out)
+        self._current = None
+        return Turn((), tuple(out.effects))
 
     def _record(self, command: Command, event: HistoryEvent, out: Output) -> None:
         self.translator.recorded(command, event, out)
@@ -499,10 +542,10 @@ class RunDriver:
             self._outgoing.remove(command)
         return command
 
-    def _finish_task(self, completed: HistoryEvent) -> None:
+    def _finish_task(self, completed: HistoryEvent, out: Output) -> None:
         metadata = completed.workflow_task_completed_event_attributes.sdk_metadata
         self._sdk_version = metadata.sdk_version or self._sdk_version
-        self.translator.forget_finished()
+        self.translator.end_task(out)
         self.flags.update(self._used_flags)
         self._used_flags = set()
         self._current = None
@@ -528,32 +571,3 @@ class RunDriver:
                 machine = self.translator.by_event.get(canceled.scheduled_event_id)
                 if isinstance(machine, ActivityMachine):
                     canceled.latest_cancel_requested_event_id = machine.cancel_event_id
-
-
-def _without_command(event: HistoryEvent) -> Nondeterminism:
-    return Nondeterminism(
-        "During event handling, this event had an initial command ID but we could not"
-        f" find a matching command for it: {describe(event)}"
-    )
-
-
-def _refusal(error: Nondeterminism | FatalMachineError | BadCommand) -> TaskFailed:
-    """What a task comes to that core or the server would refuse."""
-    if isinstance(error, BadCommand):
-        return TaskFailed(
-            error.cause,
-            error.failure(),
-            EvictionReason.FATAL,
-            "Error reporting WFT to server",
-        )
-    if isinstance(error, Nondeterminism):
-        cause = _CAUSE.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
-        reason = EvictionReason.NONDETERMINISM
-    else:
-        cause = _CAUSE.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
-        reason = EvictionReason.FATAL
-    failure = Failure(message=str(error))
-    failure.application_failure_info.SetInParent()
-    return TaskFailed(
-        cause, failure, reason, f"Workflow activation completion failed: {error}"
-    )

@@ -41,6 +41,15 @@ class Worker:
     """Events after which a run is told to continue as new."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a tail ended before a workflow task that may come to nothing."""
+
+    last_event_id: int
+    size: int
+    scheduled_event_id: int
+
+
 class Tail:
     """See the module's text.
 
@@ -66,6 +75,17 @@ class Tail:
         self.events = []
         for event in news:
             self.append(event)
+
+    def mark(self) -> Mark:
+        """Where the tail ends now."""
+        return Mark(self.last_event_id, self.size, self.scheduled_event_id)
+
+    def drop_after(self, mark: Mark) -> None:
+        """Take back whatever came since; nothing of it was journaled."""
+        self.events = []
+        self.last_event_id = mark.last_event_id
+        self.size = mark.size
+        self.scheduled_event_id = mark.scheduled_event_id
 
     def append(self, event: HistoryEvent) -> None:
         """Give an event its number and place."""

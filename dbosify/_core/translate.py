@@ -30,6 +30,7 @@ from .machines import patch
 from .machines.activity import ActivityMachine
 from .machines.announcement import Announcement
 from .machines.timer import TimerMachine
+from .updates import Updates
 
 _CLOSING = frozenset(
     {
@@ -51,6 +52,7 @@ class Translator:
         """All of these that stand in history, by the event that opened them."""
         self.activity_ids: dict[str, ActivityMachine] = {}
         """The last activity of each id; an id may be used again once it is over."""
+        self.updates = Updates()
         self.patches: set[str] = set()
         """Asked for by the code that runs now."""
         self.known_patches: set[str] = set()
@@ -91,8 +93,9 @@ class Translator:
         if event.event_type == machine.opens:
             self.by_event[event.event_id] = cast("Answered", machine)
 
-    def forget_finished(self) -> None:
-        """Drop machines that nothing can happen to any more."""
+    def end_task(self, out: Output) -> None:
+        """A workflow task ends: drop machines that nothing can happen to any more."""
+        self.updates.end_task(out)
         for family in self.families:
             for machine in family.forget_finished():
                 self.by_event.pop(machine.opened_by, None)
@@ -196,6 +199,12 @@ def _modify(
     )
 
 
+def _answer_update(
+    known: Translator, source: WorkflowCommand, chain: Chain, out: Output
+) -> None:
+    known.updates.answer(source.update_response, out)
+
+
 def _metadata(source: WorkflowCommand) -> UserMetadata | None:
     return source.user_metadata if source.HasField("user_metadata") else None
 
@@ -210,4 +219,5 @@ _COMMANDS: Mapping[
     "set_patch_marker": _set_patch,
     "upsert_workflow_search_attributes": _upsert,
     "modify_workflow_properties": _modify,
+    "update_response": _answer_update,
 }

@@ -16,6 +16,7 @@ from .protos import (
     Memo,
     Payloads,
     SearchAttributes,
+    UpdateOutcome,
     WorkflowExecutionStartedEventAttributes,
     WorkflowExecutionStatus,
     WorkflowTaskFailedCause,
@@ -67,6 +68,29 @@ class UpsertMemo:
     memo: Memo
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptUpdate:
+    """Tell who waits for an update that the workflow has accepted it."""
+
+    update_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteUpdate:
+    """Tell who waits for an update how it ended."""
+
+    update_id: str
+    outcome: UpdateOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class RejectUpdate:
+    """Tell who waits for an update that the workflow does not want it."""
+
+    update_id: str
+    failure: Failure
+
+
 Effect: TypeAlias = (
     ScheduleActivity
     | CancelActivity
@@ -74,6 +98,9 @@ Effect: TypeAlias = (
     | CancelTimer
     | UpsertSearchAttributes
     | UpsertMemo
+    | AcceptUpdate
+    | CompleteUpdate
+    | RejectUpdate
 )
 
 

@@ -61,6 +61,30 @@ def server(message: str) -> Failure:
     return failure
 
 
+def unprocessed_update() -> Failure:
+    """The rejection of an update that the workflow took no notice of."""
+    return _of_server(
+        "Workflow Update is rejected because it wasn't processed by worker. Probably,"
+        " Workflow Update is not supported by the worker.",
+        "UnprocessedUpdate",
+    )
+
+
+def abandoned_update() -> Failure:
+    """The outcome of an update whose run ended before it did."""
+    return _of_server(
+        "Workflow Update failed because the Workflow completed before the Update"
+        " completed.",
+        "AcceptedUpdateCompletedWorkflow",
+    )
+
+
+def _of_server(message: str, kind: str) -> Failure:
+    failure = application(message, kind=kind, non_retryable=True)
+    failure.source = "Server"
+    return failure
+
+
 def canceled(details: Payloads | None = None) -> Failure:
     """A cancellation, with the details its activity or workflow gave."""
     failure = Failure()

@@ -38,6 +38,8 @@ from temporalio.api.history.v1 import (
 )
 from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.update.v1 import Outcome as UpdateOutcome
+from temporalio.api.update.v1 import Request as UpdateRequest
 from temporalio.bridge.proto import (
     ActivityHeartbeat,
     ActivityTaskCompletion,
@@ -63,6 +65,7 @@ from temporalio.bridge.proto.workflow_commands import (
     ContinueAsNewWorkflowExecution,
     QueryResult,
     ScheduleActivity,
+    UpdateResponse,
     WorkflowCommand,
 )
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
@@ -105,6 +108,9 @@ __all__ = [
     "TaskQueue",
     "TimeoutType",
     "Timestamp",
+    "UpdateOutcome",
+    "UpdateRequest",
+    "UpdateResponse",
     "UserMetadata",
     "WorkflowActivation",
     "WorkflowActivationCompletion",

@@ -14,10 +14,11 @@ from dbosify._core.machines.announcement import Announcement
 from dbosify._core.machines.attempt import AttemptMachine
 from dbosify._core.machines.patch import ChangeVersionMachine, PatchMachine
 from dbosify._core.machines.timer import TimerMachine
+from dbosify._core.machines.update import UpdateMachine
 from dbosify._model.protos import Failure
 from tests.unit.core.attempts import Attempts
 from tests.unit.core.spelling import BEGAN
-from tests.unit.core.traces import activities, messages, tasks
+from tests.unit.core.traces import activities, messages, tasks, updates
 from tests.unit.core.traces.script import Player
 
 DRIVEN = (
@@ -26,6 +27,7 @@ DRIVEN = (
     ChangeVersionMachine,
     PatchMachine,
     TimerMachine,
+    UpdateMachine,
 )
 """Machines of the driver: the traces lead them."""
 
@@ -59,7 +61,7 @@ def test_no_machine_is_left_out() -> None:
 
 @pytest.mark.parametrize("machine", DRIVEN)
 def test_the_traces_take_every_row(machine: type[Machine], taken: Taken) -> None:
-    for trace in (*activities.TRACES, *messages.TRACES, *tasks.TRACES):
+    for trace in (*activities.TRACES, *messages.TRACES, *tasks.TRACES, *updates.TRACES):
         Player(trace).play()
     assert rows(machine) - taken == set()
 

@@ -145,6 +145,37 @@ def answer(query_id: str, value: object) -> WorkflowCommand:
     return command
 
 
+def accept(update_id: str) -> WorkflowCommand:
+    """Accept an update."""
+    command = WorkflowCommand()
+    command.update_response.protocol_instance_id = update_id
+    command.update_response.accepted.SetInParent()
+    return command
+
+
+def unanswering(update_id: str) -> WorkflowCommand:
+    """Answer an update with nothing."""
+    command = WorkflowCommand()
+    command.update_response.protocol_instance_id = update_id
+    return command
+
+
+def finish(update_id: str, value: object) -> WorkflowCommand:
+    """Return from an update's handler."""
+    command = WorkflowCommand()
+    command.update_response.protocol_instance_id = update_id
+    command.update_response.completed.CopyFrom(payload(value))
+    return command
+
+
+def reject(update_id: str, failure: Failure) -> WorkflowCommand:
+    """Reject an update, or fail in its handler."""
+    command = WorkflowCommand()
+    command.update_response.protocol_instance_id = update_id
+    command.update_response.rejected.CopyFrom(failure)
+    return command
+
+
 def completion(
     commands: Iterable[WorkflowCommand], flags: Iterable[int] = ()
 ) -> WorkflowActivationCompletion:

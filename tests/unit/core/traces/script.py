@@ -17,6 +17,7 @@ from dbosify._model.effects import TaskFailed, Turn
 from dbosify._model.protos import (
     EvictionReason,
     HistoryEvent,
+    UpdateRequest,
     WorkflowActivation,
     WorkflowActivationCompletion,
     WorkflowActivationJob,
@@ -44,11 +45,18 @@ class Given:
     Args:
         news: what happened, in order.
         attempt: which attempt at the task it is, if the journal does not tell.
+        updates: that were sent and not answered yet.
     """
 
-    def __init__(self, *news: Sequence[HistoryEvent], attempt: int = 0) -> None:
+    def __init__(
+        self,
+        *news: Sequence[HistoryEvent],
+        attempt: int = 0,
+        updates: Sequence[UpdateRequest] = (),
+    ) -> None:
         self.news = flat(news)
         self.attempt = attempt
+        self.updates = list(updates)
 
 
 class Sees:
@@ -160,7 +168,7 @@ class Trace:
         self,
         name: str,
         *steps: Step,
-        history: str,
+        history: str = "",
         first: Sequence[HistoryEvent] | None = None,
     ) -> None:
         self.name = name
@@ -246,6 +254,7 @@ class Player:
             now=at(self.number),
             next_run_id=NEXT_RUN_ID,
             request_id=f"request-{self.number}",
+            sent_updates=step.updates,
         )
 
     def _sees(self, step: Sees) -> None:
@@ -272,7 +281,8 @@ class Player:
             assert turn.close.event == turn.events[-1]
         self.journal += copies(list(turn.events))
         self.turns.append(turn)
-        self.tasks.append(self.rounds)
+        if turn.events:
+            self.tasks.append(self.rounds)
         self.news = []
         if self.restarting:
             self._rebuild()
@@ -332,11 +342,41 @@ def rebuilt(journal: list[HistoryEvent], tasks: list[list[Round]]) -> RunDriver:
             if isinstance(shown, Again):
                 shown = shown.activation
             assert shown == replayed(each, task)
-            assert each.answer is not None
-            outcome = driver.complete(each.answer)
+            outcome = driver.complete(answered(each, task))
         assert isinstance(outcome, Replayed)
     assert driver.next_replay() is None
     return driver
+
+
+def accepted(task: list[Round]) -> set[str]:
+    """The updates that a task answered with anything but a rejection at once."""
+    found = set()
+    for each in task:
+        assert each.answer is not None
+        for command in each.answer.successful.commands:
+            if command.update_response.HasField("accepted"):
+                found.add(command.update_response.protocol_instance_id)
+    return found
+
+
+def answered(each: Round, task: list[Round]) -> WorkflowActivationCompletion:
+    """The answer when the task is shown again, without updates it had rejected."""
+    assert each.answer is not None
+    shown = {
+        job.do_update.protocol_instance_id
+        for job in each.shown.jobs
+        if job.HasField("do_update")
+    }
+    gone = shown - accepted(task)
+    result = WorkflowActivationCompletion()
+    result.CopyFrom(each.answer)
+    del result.successful.commands[:]
+    result.successful.commands.extend(
+        command
+        for command in each.answer.successful.commands
+        if command.update_response.protocol_instance_id not in gone
+    )
+    return result
 
 
 def replay(
@@ -385,7 +425,15 @@ def replayed(each: Round, task: list[Round]) -> WorkflowActivation:
     result.available_internal_flags.extend(
         sorted(used | set(each.shown.available_internal_flags))
     )
-    jobs = list(result.jobs)
+    kept = accepted(task)
+    jobs = [
+        job
+        for job in result.jobs
+        if not job.HasField("do_update") or job.do_update.protocol_instance_id in kept
+    ]
+    for job in jobs:
+        if job.HasField("do_update"):
+            job.do_update.run_validator = False
     position = 1 if jobs[0].HasField("initialize_workflow") else 0
     for patch_id in reversed(each.patches):
         job = WorkflowActivationJob()

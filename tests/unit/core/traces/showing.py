@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dbosify._model.effects import (
+    AcceptUpdate,
     CancelActivity,
     CancelTimer,
+    CompleteUpdate,
     Effect,
+    RejectUpdate,
     ScheduleActivity,
     StartTimer,
     UpsertMemo,
@@ -27,6 +30,7 @@ from dbosify._model.protos import (
 from tests.unit.core.spelling import BEGAN
 
 _SHORTER = (
+    ("WorkflowExecutionUpdate", "Update"),
     ("WorkflowExecution", "Run"),
     ("WorkflowTask", "Task"),
     ("ActivityTask", "Activity"),
@@ -51,6 +55,10 @@ def job(shown: WorkflowActivationJob) -> str:
             return " ".join([*words, f"@{signal.originating_event_id}"])
         case "cancel_workflow":
             return f"cancel {shown.cancel_workflow.reason}".rstrip()
+        case "do_update":
+            update = shown.do_update
+            words = ["update", update.id, update.name, *_texts(update.input)]
+            return " ".join(words if update.run_validator else [*words, "again"])
         case "resolve_activity":
             return f"activity {shown.resolve_activity.seq} {_resolution(shown)}"
         case other:
@@ -141,6 +149,20 @@ def effect(shown: Effect) -> str:
             return f"attributes {fields(shown.attributes.indexed_fields)}"
         case UpsertMemo():
             return f"memo {fields(shown.memo.fields)}"
+        case AcceptUpdate() | CompleteUpdate() | RejectUpdate():
+            return _of_update(shown)
+
+
+def _of_update(shown: AcceptUpdate | CompleteUpdate | RejectUpdate) -> str:
+    match shown:
+        case AcceptUpdate():
+            return f"accept {shown.update_id}"
+        case RejectUpdate():
+            return f"reject {shown.update_id}: {failure(shown.failure)}"
+    if shown.outcome.HasField("failure"):
+        return f"fail {shown.update_id}: {failure(shown.outcome.failure)}"
+    values = _texts(shown.outcome.success.payloads)
+    return " ".join(["complete", shown.update_id, *values])
 
 
 def fields(shown: Mapping[str, Payload] | Any) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.core.traces import activities, messages, tasks
+from tests.unit.core.traces import activities, messages, tasks, updates
 from tests.unit.core.traces.script import Player, Trace, rebuilt
 
-TRACES = (*activities.TRACES, *messages.TRACES, *tasks.TRACES)
+TRACES = (*activities.TRACES, *messages.TRACES, *tasks.TRACES, *updates.TRACES)
 
 every_trace = pytest.mark.parametrize(
     "trace", [pytest.param(trace, id=trace.name) for trace in TRACES]
