@@ -7,6 +7,7 @@ little more. When the other ends make one, and of what, says `chain`.
 from __future__ import annotations
 
 from google.protobuf.message import Message
+from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.history.v1 import (
     WorkflowExecutionCanceledEventAttributes,
     WorkflowExecutionCompletedEventAttributes,
@@ -189,6 +190,7 @@ def _continued_event(
     )
     event.workflow_type.name = source.workflow_type or old.workflow_type.name
     event.task_queue.name = source.task_queue or old.task_queue.name
+    event.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
     event.input.payloads.extend(source.arguments)
     for key, value in source.headers.items():
         event.header.fields[key].CopyFrom(value)

@@ -8,6 +8,7 @@ gone.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from dbosify._core.chain import Chain
@@ -17,6 +18,7 @@ from dbosify._service.context import Context
 from dbosify._service.ending import end_run
 from dbosify._service.run_ids import new_run_id
 from dbosify._store import runs
+from dbosify._store.engine import LOST_CONNECTION
 from dbosify._store.runs import Ending
 
 from . import turn_row
@@ -24,11 +26,19 @@ from . import turn_row
 if TYPE_CHECKING:
     from .host import Host
 
+logger = logging.getLogger(__name__)
+
 
 async def close_all_expired(host: Host) -> None:
     """Close every run whose time is up."""
     for workflow_uuid in await runs.expired(host.database):
-        await close_expired(host, workflow_uuid)
+        try:
+            await close_expired(host, workflow_uuid)
+        except LOST_CONNECTION:
+            raise
+        except Exception:
+            # One that cannot be closed must not keep the others from it.
+            logger.exception("run %s could not be timed out", workflow_uuid)
 
 
 async def close_expired(host: Host, workflow_uuid: str) -> None:

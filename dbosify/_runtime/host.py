@@ -191,7 +191,7 @@ class Host:
             ]
 
     def wake_at(self, moment: float) -> None:
-        """Look for what is due at `moment`, seconds since 1970."""
+        """See `Surroundings.wake_at`."""
         with self._lock:
             workers = list(self._workers)
         for worker in workers[:1]:

@@ -33,6 +33,9 @@ class Surroundings(Protocol):
     def run_queued(self, task_queue: str) -> None:
         """Tell workers, here and elsewhere, that a run was queued."""
 
+    def wake_at(self, moment: float) -> None:
+        """Look for parked runs that are due at `moment`, seconds since 1970."""
+
     def messaged(self, workflow_uuid: str) -> None:
         """Tell the run's owner that it has a message."""
 

@@ -23,7 +23,7 @@ from dbosify._model.protos import (
 )
 from dbosify._store import journal, runs
 from dbosify._store.engine import Call, Connection, Rows
-from dbosify._store.runs import Ending
+from dbosify._store.runs import Ending, StartRow
 
 from .context import Context
 from .pending import pending_events
@@ -138,9 +138,18 @@ def tell_ended(context: Context, workflow_uuid: str, ending: Ending) -> None:
     """Tell whoever waits for a run, its owner, and the workers of its next one."""
     context.around.closed(workflow_uuid, ending.event)
     context.around.messaged(workflow_uuid)
-    if ending.next is not None and ending.next.backoff == 0:
-        started = ending.next.events[0].workflow_execution_started_event_attributes
+    if ending.next is not None:
+        announce(context, ending.next)
+
+
+def announce(context: Context, row: StartRow) -> None:
+    """Tell workers of a run that was started for any of them."""
+    event = row.events[0]
+    if row.backoff == 0:
+        started = event.workflow_execution_started_event_attributes
         context.around.run_queued(started.task_queue.name)
+    else:
+        context.around.wake_at(clock.seconds(event.event_time) + row.backoff)
 
 
 @dataclass(frozen=True, slots=True)

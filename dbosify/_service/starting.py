@@ -23,7 +23,7 @@ from dbosify._store.runs import Claim, StartRow
 
 from . import errors
 from .context import Context
-from .ending import end_run, find_run, termination
+from .ending import announce, end_run, find_run, termination
 
 Row: TypeAlias = dict[str, Any]
 
@@ -173,8 +173,8 @@ def _hand_over(context: Context, queue: str, row: StartRow) -> None:
             row.workflow_uuid, row.workflow_id, row.run_id, row.owner.token, 1
         )
         context.around.hand_over(queue, claim, row.events)
-    elif row.backoff == 0:
-        context.around.run_queued(queue)
+    else:
+        announce(context, row)
 
 
 def _known(row: StartRow, latest: Row) -> Found | None:

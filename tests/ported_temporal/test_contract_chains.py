@@ -4,6 +4,7 @@ Retries, cron schedules and timeouts of whole workflows decide that together. Ea
 lets a chain come to some length and reads it back run by run, from the first.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,8 @@ from dbosify.api.history.v1 import (
     WorkflowExecutionStartedEventAttributes,
 )
 from dbosify.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from dbosify.common import Priority
+from dbosify.common import RetryPolicy as RetryPolicyOption
 from dbosify.exceptions import ApplicationError
 from dbosify.exceptions import TimeoutType as Kind
 from dbosify.worker import Worker
@@ -348,6 +351,28 @@ async def test_a_run_that_nobody_works_on_is_out_of_time_all_the_same(
     )
 
 
+async def test_a_run_is_timed_out_once_however_many_ask_for_it(
+    client: Client,
+) -> None:
+    workflow_id = random_id()
+    first = await start(
+        client, workflow_id, workflow_run_timeout=A_SECOND, retry_policy=TWO_ATTEMPTS
+    )
+
+    async def timed_out() -> None:
+        statuses = await asyncio.gather(
+            *(status_of(client, execution(workflow_id, first.run_id)) for _ in range(8))
+        )
+        assert set(statuses) == {WorkflowExecutionStatus.TIMED_OUT}
+
+    await assert_eventually(timed_out)
+    one, two, *more = await chain(client, workflow_id, first.run_id)
+    assert names_of(one.events).count("WORKFLOW_EXECUTION_TIMED_OUT") == 1
+    linked(one, two, RETRY)
+    assert more == []
+    await terminate(client, execution(workflow_id))
+
+
 async def test_a_worker_loses_its_run_when_the_time_is_up(
     client: Client, worker: Worker
 ) -> None:
@@ -515,3 +540,112 @@ async def test_a_policy_may_list_what_is_not_to_be_retried(
         await client.get_workflow_handle(workflow_id).result()
     [only] = await chain(client, workflow_id, first.run_id)
     assert only.last.retry_state == RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
+
+
+# Continue as new.
+
+
+@workflow.defn(name="goes_on")
+class GoesOn:
+    """Continues as new, saying much or nothing."""
+
+    @workflow.run
+    async def run(self, much: bool | None) -> None:
+        """Go on once, or end."""
+        if much is None:
+            return
+        workflow.upsert_memo({"upserted": "gone"})
+        if not much:
+            workflow.continue_as_new(None)
+        workflow.continue_as_new(
+            None,
+            run_timeout=timedelta(seconds=40),
+            task_timeout=timedelta(seconds=4),
+            memo={"m": "new"},
+            retry_policy=RetryPolicyOption(maximum_attempts=7),
+            backoff_start_interval=timedelta(milliseconds=1100),
+        )
+
+
+async def go_on(client: Client, *, much: bool) -> tuple[Link, Link]:
+    """A chain of two runs, the first of which was started with everything."""
+    async with new_worker(client, GoesOn) as worker:
+        handle = await client.start_workflow(
+            GoesOn.run,
+            much,
+            id=random_id(),
+            task_queue=worker.task_queue,
+            execution_timeout=AN_HOUR,
+            run_timeout=AN_HOUR / 2,
+            task_timeout=timedelta(seconds=9),
+            memo={"m": "old"},
+            retry_policy=RetryPolicyOption(maximum_attempts=5),
+            priority=Priority(priority_key=2),
+            static_summary="only of the first",
+        )
+        await handle.result()
+        assert handle.first_execution_run_id is not None
+        links = await chain(client, handle.id, handle.first_execution_run_id)
+    one, two = links
+    linked(one, two, CONTINUED)
+    assert not two.events[0].HasField("user_metadata")
+    for name in (
+        *("workflow_type", "task_queue", "priority", "workflow_execution_timeout"),
+        "workflow_execution_expiration_time",
+    ):
+        assert getattr(two.started, name) == getattr(one.started, name), name
+    for name in ("workflow_run_timeout", "workflow_task_timeout", "memo", "input"):
+        assert getattr(two.started, name) == getattr(one.last, name), name
+    assert two.started.attempt == 1
+    return one, two
+
+
+async def test_a_run_that_says_nothing_leaves_its_own_options(client: Client) -> None:
+    one, two = await go_on(client, much=False)
+    for name in ("workflow_run_timeout", "workflow_task_timeout", "retry_policy"):
+        assert getattr(two.started, name) == getattr(one.started, name), name
+    assert set(two.started.memo.fields) == {"m"}
+
+
+async def test_a_run_that_goes_on_may_say_everything_anew(client: Client) -> None:
+    one, two = await go_on(client, much=True)
+    assert two.started.workflow_run_timeout.seconds == 40
+    assert two.started.workflow_task_timeout.seconds == 4
+    assert two.started.retry_policy.maximum_attempts == 7
+    assert two.started.memo.fields["m"] == payloads("new").payloads[0]
+    assert two.backoff >= timedelta(milliseconds=1100)
+    assert one.last.backoff_start_interval.ToTimedelta() == (
+        timedelta(milliseconds=1100)
+    )
+
+
+async def test_a_cancel_request_ends_the_wait_of_a_chain_and_a_signal_does_not(
+    client: Client, worker: Worker
+) -> None:
+    workflow_id = random_id()
+    in_an_hour = RetryPolicy(initial_interval=duration(AN_HOUR))
+    first = await start_script(
+        client,
+        worker,
+        workflow_id,
+        Script([Action(fail=Fail("at once"))]),
+        retry_policy=in_an_hour,
+    )
+    _, waiting = await chain_of(client, workflow_id, first.run_id, 2)
+    await signal(client, execution(workflow_id))
+    await cancel(client, execution(workflow_id))
+
+    async def begun() -> list[str]:
+        names = names_of(
+            await history_of(client, execution(workflow_id, waiting.run_id))
+        )
+        assert "WORKFLOW_TASK_STARTED" in names
+        return names[:4]
+
+    assert await assert_eventually(begun) == [
+        "WORKFLOW_EXECUTION_STARTED",
+        "WORKFLOW_EXECUTION_SIGNALED",
+        "WORKFLOW_EXECUTION_CANCEL_REQUESTED",
+        "WORKFLOW_TASK_SCHEDULED",
+    ]
+    await terminate(client, execution(workflow_id))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import Priority
+from temporalio.api.enums.v1 import TaskQueueKind
 
 from dbosify._model.effects import Close, NewRun, Turn
 from dbosify._model.protos import (
@@ -237,6 +238,7 @@ def test_a_run_that_goes_on_says_so_in_its_last_event() -> None:
     assert event.new_execution_run_id == NEXT_RUN_ID
     assert event.workflow_type.name == "Order"
     assert event.task_queue.name == "queue"
+    assert event.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_NORMAL
     assert event.input == payloads("x")
     assert event.memo == Memo(fields=fields(m="start"))
     assert event.search_attributes == SearchAttributes(indexed_fields=fields(a="start"))
@@ -256,7 +258,6 @@ def test_a_run_that_goes_on_leaves_what_it_was_given() -> None:
         "priority",
         "retry_policy",
         "root_workflow_execution",
-        "task_queue",
         "workflow_execution_expiration_time",
         "workflow_execution_timeout",
         "workflow_id",
