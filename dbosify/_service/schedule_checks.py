@@ -74,12 +74,19 @@ def normalised(schedule: Schedule) -> Schedule:
     except InvalidSpec as error:
         raise errors.invalid(f"Invalid schedule spec: {error}") from None
     if schedule.action.HasField("start_workflow"):
-        _check_action(result.action.start_workflow)
+        check_action(schedule.action.start_workflow)
+        queue = result.action.start_workflow.task_queue
+        queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
     resolve(result)
     return result
 
 
-def _check_action(action: NewWorkflowExecutionInfo) -> None:
+def check_action(action: NewWorkflowExecutionInfo) -> None:
+    """Check what a schedule is to start.
+
+    Raises:
+        RPCError: with the server's text for the first thing wrong.
+    """
     _length(len(action.workflow_id.encode()) + _TIMESTAMP_LENGTH)
     validate.clean(action.workflow_id)
     if not action.workflow_type.name:
@@ -103,7 +110,6 @@ def _check_action(action: NewWorkflowExecutionInfo) -> None:
     validate.blob(action.input)
     if action.memo.ByteSize() > validate.MAX_BLOB:
         raise errors.invalid("Memo size exceeds limit.")
-    action.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
 
 
 def _length(size: int) -> None:

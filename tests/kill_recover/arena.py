@@ -26,6 +26,7 @@ from dbosify.api.enums.v1 import EventType
 from dbosify.client import Client, WorkflowHistory
 from tests.kill_recover import evidence
 from tests.kill_recover.cases import Scenario
+from tests.kill_recover.orders import start_options
 from tests.kill_recover.processes import GoneError, Reins, Stable
 from tests.waiting import eventually
 
@@ -218,6 +219,7 @@ class Arena:
                 args=scenario.args,
                 id=case.workflow_id,
                 task_queue=case.queue,
+                **start_options(**scenario.start),
             )
         else:
             await self.start_in(case.victim, case)
@@ -233,6 +235,7 @@ class Arena:
                 workflow_id=case.workflow_id,
                 queue=case.queue,
                 args=list(case.scenario.args),
+                options=dict(case.scenario.start),
             )
 
     async def _signal(self, case: Case, number: int, word: str) -> None:
@@ -272,6 +275,7 @@ class Arena:
                 case.workflow_id,
                 attempts=case.scenario.attempts,
                 known=case.known,
+                endings=case.scenario.endings,
             )
         except AssertionError as error:
             raise AssertionError(f"{case.label}: {error}") from error

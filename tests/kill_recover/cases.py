@@ -17,14 +17,20 @@ from tests.kill_recover.scenarios import (
     SIGNALS,
     TOP,
     Chain,
+    Dawdles,
     Fragile,
     Heartbeats,
+    Hops,
     LongTimer,
     Parallel,
+    Retried,
     Sequential,
     Signals,
     Timers,
 )
+
+OF_NO_RUN = frozenset({Point.BEFORE_FIRE, Point.AFTER_FIRE})
+"""Points that a process passes for schedules, which own no run."""
 
 ADOPTED = "the victim starts the run itself, so it neither claims nor reads it"
 NO_TIMER = "the workflow has no timer"
@@ -52,6 +58,9 @@ class Scenario:
         args: Of the workflow.
         signals: Sent one by one, as soon as the workflow waits for the next.
         attempts: The most that an activity may have been tried.
+        start: Options of the start, as `orders.start_options` takes them.
+        endings: How the runs of the chain end, if not by continue-as-new until the
+            last completes.
     """
 
     name: str
@@ -65,6 +74,8 @@ class Scenario:
     signals: Sequence[str] = ()
     attempts: int = 2
     elsewhere: str = ""
+    start: Mapping[str, Any] = field(default_factory=dict)
+    endings: Sequence[str] = ()
 
 
 def _turns(count: int, *, closes: int = 1) -> dict[Point, Sequence[int]]:
@@ -174,6 +185,40 @@ SCENARIOS = (
         hits=_turns(6, closes=3) | _activities(3),
         never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
         args=[[]],
+    ),
+    Scenario(
+        "workflow retry",
+        Retried,
+        ["attempt 3"],
+        hits=_turns(6, closes=3)
+        | _activities(3)
+        | {Point.AFTER_CLAIM: [1, 2, 3], Point.AFTER_LOAD: [1, 2, 3]},
+        never=_NO_TIMER | _NO_HEARTBEAT,
+        queued=True,
+        start={"retry_seconds": 0.1},
+        endings=["FAILED", "FAILED", "COMPLETED"],
+    ),
+    Scenario(
+        "cron hop",
+        Hops,
+        [["hop 0", "hop 1"]],
+        hits={Point.BEFORE_COMMIT: [2], Point.AFTER_CLOSE: [1, 2]},
+        never=_NO_TIMER | _NO_HEARTBEAT,
+        queued=True,
+        start={"cron_schedule": "@every 1s"},
+        endings=["COMPLETED", "CONTINUED_AS_NEW", "COMPLETED"],
+        elsewhere="workflow retry",
+    ),
+    Scenario(
+        "run timeout",
+        Dawdles,
+        ["after all"],
+        hits={Point.AFTER_COMMIT: [1]},
+        never=_NO_TIMER | _NO_HEARTBEAT,
+        queued=True,
+        start={"run_seconds": 2, "retry_seconds": 0.1},
+        endings=["TIMED_OUT", "COMPLETED"],
+        elsewhere="workflow retry",
     ),
     Scenario(
         "at most once",

@@ -30,11 +30,9 @@ SCHEMA = "dbos_kill_recover"
 
 CODE = Code.of_classes(*WORKFLOWS, workflow_runner=UnsandboxedWorkflowRunner())
 
-COMPLETED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED
-CONTINUED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
 CLOSING = {
-    COMPLETED,
-    CONTINUED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
@@ -93,6 +91,7 @@ async def check(
     *,
     attempts: int,
     known: Sequence[Row] = (),
+    endings: Sequence[str] = (),
 ) -> list[WorkflowHistory]:
     """Check all that does not depend on the scenario.
 
@@ -102,14 +101,15 @@ async def check(
         workflow_id: Whose runs to look at.
         attempts: The most that an activity may have been tried.
         known: The journal as it stood at an earlier time.
+        endings: How the runs end, if not by continue-as-new until the last completes.
 
     Returns:
         The histories.
     """
     histories = await histories_of(client, url, workflow_id)
-    for history in histories[:-1]:
-        check_closed(history, CONTINUED)
-    check_closed(histories[-1], COMPLETED)
+    ways = endings or [*["CONTINUED_AS_NEW"] * (len(histories) - 1), "COMPLETED"]
+    for history, how in zip(histories, ways, strict=True):
+        check_closed(history, EventType.Value(f"EVENT_TYPE_WORKFLOW_EXECUTION_{how}"))
     journal = await journal_of(url, workflow_id)
     assert [row for row in known if row not in journal] == []
     done = await effects.read(url, workflow_id)

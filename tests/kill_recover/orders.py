@@ -25,7 +25,7 @@ from typing import Any
 
 from dbosify._runtime import faults
 from dbosify.client import Client
-from dbosify.common import WorkflowIDConflictPolicy
+from dbosify.common import RetryPolicy, WorkflowIDConflictPolicy
 from dbosify.exceptions import WorkflowAlreadyStartedError
 from dbosify.worker import Worker
 from tests.kill_recover.scenarios import WORKFLOWS, Activities
@@ -42,6 +42,23 @@ OPTIONS = frozenset({"max_cached_workflows", "disable_eager_activity_execution"}
 RACERS = 4
 """Starts that a process has under way at once: more would only wait for connections,
 of which a database has few."""
+
+
+def start_options(
+    *,
+    cron_schedule: str = "",
+    retry_seconds: float | None = None,
+    run_seconds: float | None = None,
+) -> dict[str, Any]:
+    """Options of a start, from what can be said in JSON."""
+    options: dict[str, Any] = {"cron_schedule": cron_schedule}
+    if retry_seconds is not None:
+        options["retry_policy"] = RetryPolicy(
+            initial_interval=timedelta(seconds=retry_seconds), backoff_coefficient=1
+        )
+    if run_seconds is not None:
+        options["run_timeout"] = timedelta(seconds=run_seconds)
+    return options
 
 
 class Program:
@@ -118,6 +135,7 @@ class Program:
         queue: str,
         args: list[Any],
         use_existing: bool = False,
+        options: dict[str, Any] | None = None,
     ) -> str:
         policy = (
             WorkflowIDConflictPolicy.USE_EXISTING
@@ -131,6 +149,7 @@ class Program:
             task_queue=queue,
             id_conflict_policy=policy,
             request_eager_start=True,
+            **start_options(**(options or {})),
         )
         assert handle.first_execution_run_id is not None
         return handle.first_execution_run_id

@@ -14,7 +14,7 @@ from typing import Any
 
 from dbosify import activity, workflow
 from dbosify.common import RetryPolicy
-from dbosify.exceptions import ActivityError
+from dbosify.exceptions import ActivityError, ApplicationError
 from tests.kill_recover import effects
 from tests.kill_recover.effects import Effect
 
@@ -180,6 +180,49 @@ class Chain:
 
 
 @workflow.defn(sandboxed=False)
+class Retried:
+    """Fails until its third attempt, with an activity in each."""
+
+    @workflow.run
+    async def run(self) -> str:
+        """Do a thing, and say which attempt did."""
+        done = await _act(f"attempt {workflow.info().attempt}")
+        if workflow.info().attempt < 3:
+            raise ApplicationError(done)
+        return done
+
+
+@workflow.defn(sandboxed=False)
+class Hops:
+    """A cron that ends itself, by continuing as new, in its second run."""
+
+    @workflow.run
+    async def run(self, done: list[str] | None = None) -> list[str]:
+        """Do a thing more than the run before."""
+        if done is not None:
+            return done
+        last: list[str] = []
+        if workflow.has_last_completion_result():
+            last = workflow.get_last_completion_result(list[str]) or []
+        done = [*last, await _act(f"hop {len(last)}")]
+        if len(done) == 2:
+            workflow.continue_as_new(done)
+        return done
+
+
+@workflow.defn(sandboxed=False)
+class Dawdles:
+    """Does nothing until it is out of time, then a thing."""
+
+    @workflow.run
+    async def run(self) -> str:
+        """Wait for ever, or not."""
+        if workflow.info().attempt == 1:
+            await workflow.wait_condition(lambda: False)
+        return await _act("after all")
+
+
+@workflow.defn(sandboxed=False)
 class Fragile:
     """Activities that must not run twice, even if that means that they never do."""
 
@@ -233,6 +276,9 @@ WORKFLOWS = (
     LongTimer,
     Signals,
     Chain,
+    Retried,
+    Hops,
+    Dawdles,
     Fragile,
     Heartbeats,
     Lingers,

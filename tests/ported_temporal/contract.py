@@ -107,18 +107,18 @@ def invalid(message: str) -> Refusal:
     return Refusal(RPCStatusCode.INVALID_ARGUMENT, message)
 
 
-def _not_found(message: str) -> Refusal:
+def not_found(message: str) -> Refusal:
     return Refusal(RPCStatusCode.NOT_FOUND, message, NotFoundFailure())
 
 
 def unknown_workflow(workflow_id: str) -> Refusal:
     """There is no run with that workflow id."""
-    return _not_found(f"workflow not found for ID: {workflow_id}")
+    return not_found(f"workflow not found for ID: {workflow_id}")
 
 
 def unknown_run(workflow_id: str, run_id: str) -> Refusal:
     """There is no such run, whatever else there is of the workflow."""
-    return _not_found(
+    return not_found(
         "workflow execution not found for workflow ID "
         f'"{workflow_id}" and run ID "{run_id}"'
     )
@@ -133,9 +133,9 @@ def unknown_namespace(name: str) -> Refusal:
     )
 
 
-ALREADY_COMPLETED = _not_found("workflow execution already completed")
+ALREADY_COMPLETED = not_found("workflow execution already completed")
 
-ANOTHER_CHAIN = _not_found("workflow execution not found")
+ANOTHER_CHAIN = not_found("workflow execution not found")
 """The workflow's current run doesn't descend from the run that was named."""
 
 NO_WORKFLOW_ID = invalid("WorkflowId is not set on request.")

@@ -94,9 +94,11 @@ async def update_schedule(
     """Replace a schedule's spec, action, policies and state."""
     schedule_checks.new_schedule_id(request.schedule_id)
     validate.length(request.request_id, "RequestId")
-    schedule = schedule_checks.normalised(request.schedule)
-    if not schedule.action.HasField("start_workflow"):
+    if not request.schedule.action.HasField("start_workflow"):
         raise errors.invalid("Only StartWorkflow action is supported for schedules")
+    # Here, unlike when a schedule is made, the action is looked at before the spec.
+    schedule_checks.check_action(request.schedule.action.start_workflow)
+    schedule = schedule_checks.normalised(request.schedule)
     if request.HasField("memo"):
         raise schedule_checks.memo_is_fixed()
     schedule_id = schedule_checks.schedule_id(request.schedule_id)
