@@ -8,10 +8,11 @@ not change, but nothing is downloaded: the server is a Postgres that pip install
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import temporalio.client
 import temporalio.common
@@ -19,10 +20,17 @@ import temporalio.converter
 import temporalio.runtime
 import temporalio.service
 import temporalio.testing
+from google.protobuf.empty_pb2 import Empty
+from temporalio.api.testservice.v1 import (
+    LockTimeSkippingRequest,
+    SleepRequest,
+    UnlockTimeSkippingRequest,
+)
 from temporalio.testing import ActivityEnvironment, TimeSkipper, TimeSkippingConfig
 from typing_extensions import Self
 
 from dbosify._runtime import embedded
+from dbosify._runtime.transport import begin_virtual_time
 from dbosify.client import Client
 
 __all__ = [
@@ -144,34 +152,23 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment):
             raise RuntimeError(
                 "start_local(search_attributes=...) is not built yet in dbosify"
             )
-        postgres = await asyncio.to_thread(
-            embedded.start,
-            Path(dev_server_database_filename)
-            if dev_server_database_filename is not None
-            else None,
-            patience=dev_server_startup_timeout.total_seconds()
-            if dev_server_startup_timeout is not None
-            else embedded.START_PATIENCE,
+        directory = dev_server_database_filename
+        return await _start(
+            _LocalEnvironment,
+            Path(directory) if directory is not None else None,
+            patience=dev_server_startup_timeout,
+            namespace=namespace,
+            data_converter=data_converter,
+            interceptors=interceptors,
+            plugins=plugins,
+            default_workflow_query_reject_condition=(
+                default_workflow_query_reject_condition
+            ),
+            retry_config=retry_config,
+            rpc_metadata=rpc_metadata,
+            identity=identity,
+            runtime=runtime,
         )
-        try:
-            client = await Client.connect(
-                postgres.url,
-                namespace=namespace,
-                data_converter=data_converter,
-                interceptors=interceptors,
-                plugins=plugins,
-                default_workflow_query_reject_condition=(
-                    default_workflow_query_reject_condition
-                ),
-                retry_config=retry_config,
-                rpc_metadata=rpc_metadata,
-                identity=identity,
-                runtime=runtime,
-            )
-            return _LocalEnvironment(client, postgres=postgres)
-        except BaseException:
-            await asyncio.to_thread(postgres.stop)
-            raise
 
     @classmethod
     async def start_time_skipping(
@@ -197,12 +194,52 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment):
         test_server_download_ttl: timedelta | None = None,
         test_server_startup_timeout: timedelta | None = None,
     ) -> WorkflowEnvironment:
-        """Not built yet.
+        """Start an embedded Postgres whose clock skips what nobody works in.
+
+        As in Temporal's environment, time is skipped while the result of a workflow is
+        awaited that was started with :py:attr:`client`, and by :py:meth:`sleep`. What
+        is meant for a server that is downloaded has no effect: ``port``,
+        ``download_dest_dir``, ``test_server_existing_path``,
+        ``test_server_download_version``, ``test_server_extra_args`` and
+        ``test_server_download_ttl``.
+
+        Args:
+            data_converter: See ``Client.connect``, as for all parameters down to
+                ``identity``.
+            interceptors: See above.
+            plugins: See above.
+            default_workflow_query_reject_condition: See above.
+            retry_config: See above.
+            rpc_metadata: See above.
+            identity: See above.
+            port: No effect.
+            download_dest_dir: No effect.
+            runtime: See ``Client.connect``.
+            test_server_existing_path: No effect.
+            test_server_download_version: No effect.
+            test_server_extra_args: No effect.
+            test_server_download_ttl: No effect.
+            test_server_startup_timeout: How long Postgres may take to answer, a minute
+                by default.
 
         Raises:
-            RuntimeError: Always.
+            RuntimeError: The extra is not installed, or Postgres does not start.
         """
-        _not_built("start_time_skipping")
+        return await _start(
+            _TimeSkippingEnvironment,
+            None,
+            patience=test_server_startup_timeout,
+            data_converter=data_converter,
+            interceptors=interceptors,
+            plugins=plugins,
+            default_workflow_query_reject_condition=(
+                default_workflow_query_reject_condition
+            ),
+            retry_config=retry_config,
+            rpc_metadata=rpc_metadata,
+            identity=identity,
+            runtime=runtime,
+        )
 
     @classmethod
     async def start_time_skipping_v2(
@@ -211,12 +248,15 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment):
         ts_config: TimeSkippingConfig = _NO_TIME_SKIPPING,
         **kwargs: Any,
     ) -> WorkflowEnvironment:
-        """Not built yet.
+        """Not built: Temporal's server refuses such workflows too, unless configured.
 
         Raises:
             RuntimeError: Always.
         """
-        _not_built("start_time_skipping_v2")
+        raise RuntimeError(
+            "WorkflowEnvironment.start_time_skipping_v2 is not built in dbosify;"
+            " start_time_skipping is"
+        )
 
     async def connect_client(self, **kwargs: Any) -> temporalio.client.Client:
         """Connect another client; see Temporal's method."""
@@ -249,5 +289,135 @@ class _LocalEnvironment(WorkflowEnvironment):
             await asyncio.to_thread(self._postgres.stop)
 
 
-def _not_built(method: str) -> NoReturn:
-    raise RuntimeError(f"WorkflowEnvironment.{method} is not built yet in dbosify")
+class _TimeSkippingEnvironment(_LocalEnvironment):
+    """A clock that is set ahead while results are awaited."""
+
+    def __init__(self, client: Client, *, postgres: embedded.EmbeddedPostgres) -> None:
+        super().__init__(client, postgres=postgres)
+        self._skips_for_results = True
+        config = self.client.config()
+        config["interceptors"] = [*config["interceptors"], _ResultsSkipTime(self)]
+        self._client = Client(**config)
+
+    @property
+    def supports_time_skipping_v1(self) -> bool:
+        """Whether time is skipped for the whole environment at once: it is."""
+        return True
+
+    async def sleep(self, duration: timedelta | float) -> None:
+        """Skip time by that much, seconds if it is a number."""
+        request = SleepRequest()
+        if not isinstance(duration, timedelta):
+            duration = timedelta(seconds=duration)
+        request.duration.FromTimedelta(duration)
+        await self.client.test_service.unlock_time_skipping_with_sleep(request)
+
+    async def get_current_time(
+        self, handle: temporalio.client.WorkflowHandle[Any, Any] | None = None
+    ) -> datetime:
+        """The environment's clock; all workflows have the same."""
+        response = await self.client.test_service.get_current_time(Empty())
+        return response.time.ToDatetime(timezone.utc)
+
+    @contextmanager
+    def auto_time_skipping_disabled(self) -> Iterator[None]:
+        """Have time go its usual pace in the block, also while results are awaited."""
+        before, self._skips_for_results = self._skips_for_results, False
+        try:
+            yield
+        finally:
+            self._skips_for_results = before
+
+    @asynccontextmanager
+    async def awaiting_result(self) -> AsyncIterator[None]:
+        """Skip time in the block, unless that is disabled."""
+        if not self._skips_for_results:
+            yield
+            return
+        service = self.client.test_service
+        await service.unlock_time_skipping(UnlockTimeSkippingRequest())
+        try:
+            yield
+        finally:
+            await service.lock_time_skipping(LockTimeSkippingRequest())
+
+
+class _ResultsSkipTime(temporalio.client.Interceptor):
+    def __init__(self, env: _TimeSkippingEnvironment) -> None:
+        super().__init__()
+        self._env = env
+
+    def intercept_client(
+        self,
+        next: temporalio.client.OutboundInterceptor,  # noqa: A002 - Temporal's name
+    ) -> temporalio.client.OutboundInterceptor:
+        return _ResultsSkipTimeOutbound(next, self._env)
+
+
+class _ResultsSkipTimeOutbound(temporalio.client.OutboundInterceptor):
+    def __init__(
+        self,
+        after: temporalio.client.OutboundInterceptor,
+        env: _TimeSkippingEnvironment,
+    ) -> None:
+        super().__init__(after)
+        self._env = env
+
+    async def start_workflow(
+        self,
+        input: temporalio.client.StartWorkflowInput,  # noqa: A002 - Temporal's name
+    ) -> temporalio.client.WorkflowHandle[Any, Any]:
+        started = await super().start_workflow(input)
+        return _SkippingHandle.of(started, self._env)
+
+
+class _SkippingHandle(temporalio.client.WorkflowHandle[Any, Any]):
+    """The handle of a started workflow; time is skipped while it awaits the result."""
+
+    _env: _TimeSkippingEnvironment
+
+    @classmethod
+    def of(
+        cls,
+        started: temporalio.client.WorkflowHandle[Any, Any],
+        env: _TimeSkippingEnvironment,
+    ) -> Self:
+        handle = cls.__new__(cls)
+        # Whatever a release adds to handles is kept.
+        handle.__dict__.update(vars(started))
+        handle._env = env
+        return handle
+
+    async def result(
+        self,
+        *,
+        follow_runs: bool = True,
+        rpc_metadata: Mapping[str, str | bytes] = {},
+        rpc_timeout: timedelta | None = None,
+    ) -> Any:
+        """See the method of its class."""
+        async with self._env.awaiting_result():
+            return await super().result(
+                follow_runs=follow_runs,
+                rpc_metadata=rpc_metadata,
+                rpc_timeout=rpc_timeout,
+            )
+
+
+async def _start(
+    kind: type[_LocalEnvironment],
+    directory: Path | None,
+    *,
+    patience: timedelta | None,
+    **options: Any,
+) -> WorkflowEnvironment:
+    seconds = embedded.START_PATIENCE if patience is None else patience.total_seconds()
+    postgres = await asyncio.to_thread(embedded.start, directory, patience=seconds)
+    try:
+        client = await Client.connect(postgres.url, **options)
+        if kind is _TimeSkippingEnvironment:
+            await begin_virtual_time(client.service_client, client.namespace)
+        return kind(client, postgres=postgres)
+    except BaseException:
+        await asyncio.to_thread(postgres.stop)
+        raise

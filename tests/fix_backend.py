@@ -63,6 +63,7 @@ BUILT_FEATURES: frozenset[str] = frozenset(
         "schedules",
         "signal-with-start",
         "suggested continue-as-new limit",
+        "time skipping",
     }
 )
 """What dbosify has of :data:`PLANNED_FEATURES`; adding a name runs its tests."""

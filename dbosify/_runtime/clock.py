@@ -11,11 +11,16 @@ import time
 from dbosify._model import clock
 from dbosify._model.protos import Timestamp
 
+_LOOK = 0.02
+"""Seconds between looks at a clock that can be set ahead."""
+
 
 class DatabaseClock:
     """This process's clock, corrected by what the database last said."""
 
     def __init__(self) -> None:
+        self.virtual = False
+        """Whether it can be set ahead; then no wait may trust in its pace."""
         self._offset = 0
         self._last = 0
 
@@ -43,3 +48,8 @@ class DatabaseClock:
     def now(self) -> Timestamp:
         """The moment, as events carry it."""
         return clock.timestamp(self.nanoseconds())
+
+    def wait_for(self, moment: float) -> float:
+        """Seconds to wait before looking whether `moment` has come."""
+        delay = max(moment - self.seconds(), 0.0)
+        return min(delay, _LOOK) if self.virtual else delay

@@ -66,7 +66,7 @@ class HeldActivity:
         self.stop_watching()
         deadline = self.machine.deadline
         if deadline is not None:
-            delay = max(deadline - self.host.clock.seconds(), 0.0)
+            delay = self.host.clock.wait_for(deadline)
             loop = asyncio.get_running_loop()
             self._due = loop.call_later(delay, lambda: loop.create_task(self._on_due()))
 

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
-from dbosify._store import runs
+from dbosify._store import runs, virtual_time
 from dbosify._store.engine import LOST_CONNECTION, Database
 from dbosify._store.gathering import Gathering
 from dbosify._store.journal import TurnWriter
@@ -33,6 +33,7 @@ from .expiry import close_expired
 from .hints import Hints, Listener, Watch
 from .lease import LeaseKeeper
 from .per_loop import PerLoop
+from .time_skipping import TimeSkipping
 
 if TYPE_CHECKING:
     from dbos import DBOSConfig
@@ -84,6 +85,7 @@ class Host:
         self.namespace = namespace
         self.database = Database(url, schema_of_namespace(namespace))
         self.clock = DatabaseClock()
+        self._time_skipping = TimeSkipping(self)
         self.hints = Hints(self.database)
         self.listener = Listener(self.database, self.hints)
         self.keeper = LeaseKeeper(
@@ -130,6 +132,7 @@ class Host:
         asked = time.time_ns()
         rows = await self.database.fetch("now", {})
         self.clock.adjust(rows[0]["now_us"], asked)
+        self.clock.virtual = rows[0]["virtual"]
         self.listener.start()
         self._ready = True
 
@@ -218,6 +221,16 @@ class Host:
             _call(worker.loop, worker.on_lease_lost)
 
     # The surroundings of a request.
+
+    @property
+    def skipped_time(self) -> TimeSkipping | None:
+        """See `Surroundings.skipped_time`."""
+        return self._time_skipping if self.clock.virtual else None
+
+    async def begin_virtual_time(self) -> None:
+        """Make the database's clock one that tests set ahead."""
+        await virtual_time.begin(self.database)
+        self.clock.virtual = True
 
     def now(self) -> Timestamp:
         """See `Surroundings.now`."""

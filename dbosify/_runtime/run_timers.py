@@ -38,7 +38,7 @@ class RunTimers:
         """Wait for a timer; again is harmless."""
         if timer_id in self._handles:
             return
-        delay = max(deadline - self._clock.seconds(), 0.0)
+        delay = self._clock.wait_for(deadline)
         self._handles[timer_id] = asyncio.get_running_loop().call_later(
             delay, self._fire, timer_id, started_event_id, deadline
         )

@@ -240,6 +240,13 @@ def service_client(target: str, namespace: str) -> PostgresServiceClient:
     return PostgresServiceClient(ConnectConfig(target), namespace=namespace)
 
 
+async def begin_virtual_time(client: ServiceClient, namespace: str) -> None:
+    """Make the clock of a client's database one that tests set ahead."""
+    assert isinstance(client, PostgresServiceClient), "made for an embedded Postgres"
+    host = await client.host(namespace)
+    await host.begin_virtual_time()
+
+
 _official_connect = ServiceClient.connect
 
 _connecting: ContextVar[str | None] = ContextVar("dbosify_connecting", default=None)

@@ -16,6 +16,10 @@ from dbosify._store.runs import Claim, Owner
 class Surroundings(Protocol):
     """The process around a request: its workers, its hints, its clock."""
 
+    @property
+    def skipped_time(self) -> SkippedTime | None:
+        """The clock that tests set ahead, if the database has one."""
+
     def now(self) -> Timestamp:
         """The database's time, as well as this process knows it."""
 
@@ -74,6 +78,22 @@ class Watch(Protocol):
 
     async def wait(self, seconds: float) -> None:
         """Return at the next hint, or after `seconds`."""
+
+
+class SkippedTime(Protocol):
+    """Time as tests move it."""
+
+    def lock(self) -> None:
+        """Hold time as it is."""
+
+    def unlock(self) -> None:
+        """Let time be skipped, unless others hold it locked."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Skip that much time."""
+
+    async def wait_until(self, moment: float) -> None:
+        """Wait until the clock shows `moment`, seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)

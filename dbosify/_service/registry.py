@@ -22,6 +22,7 @@ from .rpc import (
     start,
     system,
     terminate,
+    time_skipping,
 )
 
 Rpc: TypeAlias = Callable[[Context, Any], Awaitable[Any]]
@@ -49,10 +50,27 @@ IMPLEMENTED: dict[str, Rpc] = {
         system.get_cluster_info,
         system.get_system_info,
         terminate.terminate_workflow_execution,
+        time_skipping.get_current_time,
+        time_skipping.lock_time_skipping,
+        time_skipping.sleep,
+        time_skipping.sleep_until,
+        time_skipping.unlock_time_skipping,
+        time_skipping.unlock_time_skipping_with_sleep,
     )
 }
 
-NEEDS_NO_NAMESPACE = frozenset({"get_system_info", "get_cluster_info"})
+NEEDS_NO_NAMESPACE = frozenset(
+    {
+        "get_cluster_info",
+        "get_current_time",
+        "get_system_info",
+        "lock_time_skipping",
+        "sleep",
+        "sleep_until",
+        "unlock_time_skipping",
+        "unlock_time_skipping_with_sleep",
+    }
+)
 
 _LATER = "not built yet"
 _NO_CLUSTER = "makes sense only in a cluster of Temporal servers"
@@ -174,11 +192,5 @@ UNIMPLEMENTED: dict[str, str] = {
     "remove_remote_cluster": _NO_CLUSTER,
     "remove_search_attributes": _LATER,
     "update_nexus_endpoint": _LATER,
-    "get_current_time": _LATER,
-    "lock_time_skipping": _LATER,
-    "sleep": _LATER,
-    "sleep_until": _LATER,
-    "unlock_time_skipping": _LATER,
-    "unlock_time_skipping_with_sleep": _LATER,
 }
 """Everything else that a client may ask, with the reason it gets no answer."""

@@ -4,4 +4,4 @@ INSERT INTO {schema}.dbosify_queries (
   query_id, run_id, workflow_uuid, task_queue, request, min_inbox, expires_at
 )
 VALUES (%(query_id)s, %(run_id)s, %(workflow_uuid)s, %(task_queue)s, %(request)s,
-        %(min_inbox)s, {schema}.dbosify_now() + %(ttl)s * interval '1 second')
+        %(min_inbox)s, clock_timestamp() + %(ttl)s * interval '1 second')

@@ -7,7 +7,7 @@ WITH due AS (
   WHERE q.task_queue = %(queue)s
     AND q.answer IS NULL
     AND q.executor_id IS NULL
-    AND q.expires_at > {schema}.dbosify_now()
+    AND q.expires_at > clock_timestamp()
     AND (w.status <> 'PENDING' OR w.executor_id = %(executor_id)s)
   ORDER BY q.created_at
   LIMIT 50

@@ -1,6 +1,6 @@
 -- Renew this process's lease; no row comes back if others took it for dead.
 -- Index: dbosify_workers' primary key.
 UPDATE {schema}.dbosify_workers
-SET expires_at = {schema}.dbosify_now() + %(ttl)s * interval '1 second'
+SET expires_at = clock_timestamp() + %(ttl)s * interval '1 second'
 WHERE executor_id = %(executor_id)s
 RETURNING (EXTRACT(epoch FROM {schema}.dbosify_now()) * 1000000)::bigint AS now_us

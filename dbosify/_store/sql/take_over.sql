@@ -4,7 +4,7 @@ WITH dead AS (
   DELETE FROM {schema}.dbosify_workers
   WHERE executor_id IN (
     SELECT executor_id FROM {schema}.dbosify_workers
-    WHERE expires_at < {schema}.dbosify_now()
+    WHERE expires_at < clock_timestamp()
     FOR UPDATE SKIP LOCKED
   )
   RETURNING executor_id
