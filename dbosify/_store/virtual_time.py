@@ -6,12 +6,25 @@ schedules follow it. Leases don't: whoever holds one lives in real time.
 
 from __future__ import annotations
 
+from psycopg import sql
+
 from .engine import Database
+
+_FUNCTION = """
+CREATE OR REPLACE FUNCTION {schema}.dbosify_now()
+RETURNS timestamptz LANGUAGE sql VOLATILE PARALLEL SAFE
+RETURN clock_timestamp() + (SELECT ahead FROM {schema}.dbosify_virtual_time)
+"""
+"""Not a statement file: it is no statement that Postgres could prepare."""
 
 
 async def begin(database: Database) -> None:
     """Make a database's clock one that can be set ahead."""
-    await database.fetch("begin_virtual_time", {})
+    async with database.transaction() as connection:
+        await database.run(connection, "begin_virtual_time", {})
+        await connection.execute(
+            sql.SQL(_FUNCTION).format(schema=sql.Identifier(database.schema))
+        )
 
 
 async def skip(

@@ -1,4 +1,4 @@
 -- The database's clock, in microseconds since 1970, and whether it can be set ahead.
 -- Index: none.
 SELECT (EXTRACT(epoch FROM {schema}.dbosify_now()) * 1000000)::bigint AS now_us,
-       to_regclass('{schema}.dbosify_virtual_time') IS NOT NULL AS virtual
+       EXISTS (SELECT FROM {schema}.dbosify_virtual_time) AS virtual

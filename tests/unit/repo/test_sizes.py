@@ -14,6 +14,7 @@ SIGNATURE_IS_TEMPORALS = frozenset(
     {
         "dbosify/client.py::Client.connect",
         "dbosify/testing.py::WorkflowEnvironment.start_local",
+        "dbosify/testing.py::WorkflowEnvironment.start_time_skipping",
         "dbosify/worker/__init__.py::Worker.__init__",
     }
 )
