@@ -49,6 +49,7 @@ OUR_TABLES = {
     "dbosify_namespace",
     "dbosify_queries",
     "dbosify_schedules",
+    "dbosify_virtual_time",
     "dbosify_workers",
 }
 PROCESSES = 8
