@@ -44,6 +44,9 @@ _UNITS = {
 }
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _SECOND = 1_000_000_000
+_LONGEST = 2**63 / _SECOND
+"""Seconds; Go counts nanoseconds."""
+_TOO_LONG = 19
 _YEARS = 5
 """How far ahead a fire time is looked for; so far does the server."""
 
@@ -185,7 +188,7 @@ def backoff(text: str, scheduled: Timestamp, now: Timestamp) -> int | None:
 
 
 def _zone(name: str) -> ZoneInfo | timezone:
-    if name in ("", "UTC"):
+    if name in ("", "UTC", "Local"):
         return timezone.utc
     try:
         return ZoneInfo(name)
@@ -205,6 +208,8 @@ def _duration(text: str) -> float:
     total = sum(
         float(number) * _UNITS[unit] for number, unit in _DURATION.findall(unsigned)
     )
+    if total > _LONGEST:
+        raise BadCron(f"{text} is too long")
     return -total if text.startswith("-") else total
 
 
@@ -237,9 +242,10 @@ def _range(text: str, lowest: int, highest: int, names: list[str] | None) -> ran
 def _number(text: str, lowest: int, names: list[str] | None) -> int:
     if names is not None and text.lower() in names:
         return names.index(text.lower()) + lowest
-    if not (text.isascii() and text.isdecimal()):
+    digits = text.removeprefix("+")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < _TOO_LONG):
         raise BadCron(f"{text} is no number")
-    return int(text)
+    return int(digits)
 
 
 def _is_star(text: str) -> bool:

@@ -89,6 +89,8 @@ def _start_attributes(
         started.memo.CopyFrom(memo)
     if attributes.indexed_fields:
         started.search_attributes.CopyFrom(attributes)
+    if clock.seconds(request.workflow_start_delay) > _MAX_TIMEOUT:
+        started.first_workflow_task_backoff.CopyFrom(clock.duration(_MAX_TIMEOUT))
     if request.cron_schedule:
         started.cron_schedule = request.cron_schedule
         started.initiator = (
@@ -128,7 +130,11 @@ def _timeouts(
     if execution > 0:
         run = min(run or execution, execution)
         started.workflow_execution_expiration_time.CopyFrom(
-            clock.later(now, clock.duration(execution))
+            # To the millisecond, as the server keeps it.
+            clock.timestamp(
+                clock.milliseconds(clock.later(now, clock.duration(execution)))
+                * 1_000_000
+            )
         )
     task = min(task, _MAX_TASK_TIMEOUT, run or task)
     if execution > 0:

@@ -112,7 +112,7 @@ async def begin(
         RPCError: ALREADY_EXISTS, as the policies say.
     """
     queue = request.task_queue.name
-    reusable = _REUSABLE[request.workflow_id_reuse_policy]
+    reusable = _REUSABLE.get(request.workflow_id_reuse_policy, ())
     start_call = runs.start_call(row, reusable, recognise=recognise)
     if request.request_eager_execution:
         await context.around.settled(queue)
@@ -144,11 +144,7 @@ async def begin(
                     _hand_over(context, queue, row)
                     return Begun(row)
             case _:
-                raise _already_started(
-                    "Workflow execution is already running. WorkflowId:"
-                    f" {request.workflow_id}, RunId: {latest['run_id']}.",
-                    latest,
-                )
+                raise _running(request, latest)
 
 
 async def begin_in(
@@ -161,7 +157,7 @@ async def begin_in(
 
     The run is queued; after the commit its workers must be told.
     """
-    reusable = _REUSABLE[request.workflow_id_reuse_policy]
+    reusable = _REUSABLE.get(request.workflow_id_reuse_policy, ())
     call = runs.start_call(row, reusable, recognise=False)
     rows = await context.database.run(connection, call.name, call.params)
     return bool(rows[0]["created"])
@@ -191,7 +187,7 @@ async def _in_the_way(
 ) -> bool:
     """Whether the latest run is open; if not, whether another may follow it."""
     if latest["close_time"] is not None:
-        if latest["status"] in _REUSABLE[request.workflow_id_reuse_policy]:
+        if latest["status"] in _REUSABLE.get(request.workflow_id_reuse_policy, ()):
             return False  # it was closed in the meantime
         raise _finished(request, latest)
     fresh = await find_run(context, request.workflow_id, latest["run_id"])
@@ -215,7 +211,22 @@ async def _replace(
     return answers is not None and bool(answers[0][0]["created"])
 
 
+def _running(request: StartWorkflowExecutionRequest, latest: Row) -> RPCError:
+    if (
+        request.workflow_id_conflict_policy
+        != _CONFLICT.WORKFLOW_ID_CONFLICT_POLICY_FAIL
+    ):
+        return _unknown_policy(request.workflow_id_conflict_policy)
+    return _already_started(
+        "Workflow execution is already running. WorkflowId:"
+        f" {request.workflow_id}, RunId: {latest['run_id']}.",
+        latest,
+    )
+
+
 def _finished(request: StartWorkflowExecutionRequest, latest: Row) -> RPCError:
+    if request.workflow_id_reuse_policy not in _REUSABLE:
+        return _unknown_policy(request.workflow_id_reuse_policy)
     names = f"WorkflowId: {request.workflow_id}, RunId: {latest['run_id']}."
     rejects = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
     if request.workflow_id_reuse_policy == rejects:
@@ -228,6 +239,12 @@ def _finished(request: StartWorkflowExecutionRequest, latest: Row) -> RPCError:
         f"Workflow execution already finished successfully. {names} Workflow Id reuse"
         " policy: allow duplicate workflow Id if last run failed.",
         latest,
+    )
+
+
+def _unknown_policy(number: int) -> RPCError:
+    return errors.error(
+        RPCStatusCode.INTERNAL, f"there is no policy of the number {number}"
     )
 
 

@@ -70,10 +70,13 @@ def timeout(value: Duration, name: str) -> None:
     Raises:
         RPCError: it is.
     """
-    if clock.seconds(value) < 0:
-        raise errors.invalid(
-            f"An invalid {name} is set on request. cause: negative duration"
-        )
+    problem = ""
+    if value.seconds * value.nanos < 0:
+        problem = "duration has seconds and nanos with different signs"
+    elif clock.seconds(value) < 0:
+        problem = "negative duration"
+    if problem:
+        raise errors.invalid(f"An invalid {name} is set on request. cause: {problem}")
 
 
 def retry_policy(policy: RetryPolicy) -> None:

@@ -23,6 +23,7 @@ from dbosify._model.protos import (
 
 from .engine import Call, Connection, Database, Rows
 
+_END_OF_TIME = 253_402_300_799
 OPEN = int(WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING)
 
 
@@ -113,8 +114,9 @@ def expiration(
 
 
 def iso(nanoseconds: int) -> str:
-    """A time as Postgres reads it, without a float in between."""
-    moment = datetime.fromtimestamp(nanoseconds // 1_000_000_000, tz=timezone.utc)
+    """A time as Postgres reads it, without a float between; at most the year 9999."""
+    seconds = min(nanoseconds // 1_000_000_000, _END_OF_TIME)
+    moment = datetime.fromtimestamp(seconds, tz=timezone.utc)
     micros = nanoseconds // 1000 % 1_000_000
     return moment.replace(microsecond=micros).isoformat()
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from dbosify.api.common.v1 import (
     Callback,
@@ -35,10 +36,12 @@ from tests.ported_temporal.contract import (
     describe,
     duration,
     execution,
+    history_of,
     invalid,
     payloads,
     refusal_of,
     start,
+    terminate,
     unknown_namespace,
     unknown_workflow,
 )
@@ -70,6 +73,11 @@ MISTAKES: Mapping[str, tuple[Mapping[str, Any], str]] = {
         "An invalid WorkflowStartDelaySeconds is set on request. cause: "
         "negative duration",
     ),
+    "delay of two signs": (
+        {"workflow_start_delay": Duration(seconds=1, nanos=-5)},
+        "An invalid WorkflowStartDelaySeconds is set on request. cause: "
+        "duration has seconds and nanos with different signs",
+    ),
     "cron and delay": (
         {"cron_schedule": "@hourly", "workflow_start_delay": A_SECOND},
         "CronSchedule and WorkflowStartDelay may not be used together.",
@@ -77,6 +85,14 @@ MISTAKES: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "cron of six fields": (
         {"cron_schedule": "0 0 12 * * *"},
         "invalid CronSchedule.",
+    ),
+    "cron that counts too far": (
+        {"cron_schedule": "@every 999999999h"},
+        "invalid CronSchedule.",
+    ),
+    "cron of nothing": (
+        {"cron_schedule": ", * * * *"},
+        "invalid CronSchedule, no time can be found to satisfy the schedule",
     ),
     "cron without a meaning": ({"cron_schedule": "at noon"}, "invalid CronSchedule."),
     "cron at reboot": ({"cron_schedule": "@reboot"}, "invalid CronSchedule."),
@@ -283,6 +299,63 @@ async def test_a_callback_goes_only_where_the_service_may_call(client: Client) -
         "invalid url: url does not match any configured callback address: "
         "http://localhost:1/x"
     )
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        *("@hourly", "@every 1h30m", "@every -2h", "@every 2500000h"),
+        *(" * * * * * ", "*\t* * * *", "+5 * * * *", "1,,2 * * * *", "*/70 * * * *"),
+        *("0 0 29 2 *", "0 0 * jan-Dec/2 SUN-SAT", "0 0 ? * 1"),
+        *("CRON_TZ=Asia/Tokyo @daily", "TZ=Local 0 0 * * *", "TZ= 0 0 * * *"),
+    ],
+)
+async def test_a_cron_schedule_may_be_written_like_this(
+    client: Client, schedule: str
+) -> None:
+    workflow_id = random_id()
+    await start(client, workflow_id, cron_schedule=schedule)
+    await terminate(client, execution(workflow_id))
+
+
+@pytest.mark.parametrize("seconds", [3_153_600_001, 315_576_000_000])
+async def test_a_start_is_put_off_for_a_hundred_years_at_most(
+    client: Client, seconds: int
+) -> None:
+    workflow_id = random_id()
+    await start(
+        client,
+        workflow_id,
+        workflow_start_delay=Duration(seconds=seconds),
+        workflow_run_timeout=Duration(seconds=seconds),
+    )
+    [event] = await history_of(client, execution(workflow_id))
+    attributes = event.workflow_execution_started_event_attributes
+    assert attributes.first_workflow_task_backoff.seconds == 3_153_600_000
+    await terminate(client, execution(workflow_id))
+
+
+async def test_a_reuse_policy_that_does_not_exist_fails_on_a_closed_run(
+    client: Client,
+) -> None:
+    unknown: dict[str, Any] = {"workflow_id_reuse_policy": 99}
+    workflow_id = random_id()
+    assert (await start(client, workflow_id, **unknown)).started
+    await terminate(client, execution(workflow_id))
+    refused = await refusal_of(start(client, workflow_id, **unknown))
+    assert refused.status == RPCStatusCode.INTERNAL
+
+
+async def test_a_conflict_policy_that_does_not_exist_fails_on_an_open_run(
+    client: Client,
+) -> None:
+    unknown: dict[str, Any] = {"workflow_id_conflict_policy": 99}
+    workflow_id = random_id()
+    assert (await start(client, workflow_id, **unknown)).started
+    refused = await refusal_of(start(client, workflow_id, **unknown))
+    assert refused.status == RPCStatusCode.INTERNAL
+    await terminate(client, execution(workflow_id))
+    assert (await start(client, workflow_id, **unknown)).started
 
 
 IN_ORDER = (

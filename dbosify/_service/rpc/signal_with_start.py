@@ -28,6 +28,9 @@ from dbosify._store.runs import Message
 
 _FAIL = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL
 _USE_EXISTING = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
+_TERMINATE_EXISTING = (
+    WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
+)
 _SHARED = tuple(
     field.name
     for field in StartWorkflowExecutionRequest.DESCRIPTOR.fields
@@ -45,7 +48,7 @@ async def signal_with_start_workflow_execution(
     if not request.request_id:
         request.request_id = str(uuid.uuid4())
     while True:
-        if start.workflow_id_conflict_policy == _USE_EXISTING:
+        if start.workflow_id_conflict_policy != _TERMINATE_EXISTING:
             signaled = await _signal(context, request)
             if signaled is not None:
                 return signaled

@@ -54,6 +54,8 @@ def fires(schedule: str, after: str, times: int = 1) -> list[str]:
             ["03-05 06:30", "03-06 06:30"],
         ),
         ("TZ=UTC  @daily", "2026-03-04 10:20", ["03-05 00:00", "03-06 00:00"]),
+        ("TZ=Local @daily", "2026-03-04 10:20", ["03-05 00:00", "03-06 00:00"]),
+        (" +5  *-3 * * * ", "2026-03-04 10:20", ["03-04 11:05", "03-04 12:05"]),
         ("TZ= @daily", "2026-03-04 10:20", ["03-05 00:00", "03-06 00:00"]),
     ],
 )
@@ -123,6 +125,17 @@ def test_a_distance_is_written_as_go_writes_it(duration: str, seconds: int) -> N
         "@every soon",
         "@every 1d",
         "@every ",
+        "@every 1h ",
+        "@every 999999999h",
+        "@hourly ",
+        "1-2-3 * * * *",
+        "1/2/3 * * * *",
+        "*/-1 * * * *",
+        "*/99999999999999999999999 * * * *",
+        "0 0 L * *",
+        "0 0 * * 5#2",
+        "5/0 * * * *",
+        "CRON_TZ=+01:00 * * * * *",
         "60 * * * *",
         "* 24 * * *",
         "* * 0 * *",
@@ -148,6 +161,7 @@ def test_what_the_server_does_not_take_is_refused(text: str) -> None:
 
 def test_some_schedules_never_fire() -> None:
     assert not cron.ever_fires("0 0 30 2 *")
+    assert not cron.ever_fires(", * * * *")
     assert cron.ever_fires("0 0 29 2 *")
     assert cron.ever_fires("@every 1h")
 
