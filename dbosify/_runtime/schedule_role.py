@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from dbosify._service.context import Context
-from dbosify._service.firing import Aftermath, advance
+from dbosify._service.firing import advance
 from dbosify._store import schedules
 from dbosify._store.engine import LOST_CONNECTION
 
@@ -86,11 +86,12 @@ class ScheduleRole:
         schedule_id = ""
         try:
             async with database.transaction() as connection:
-                row = await schedules.due(connection, database)
-                if row is None:
+                found = await schedules.due(connection, database)
+                if found is None:
                     return False
-                schedule_id = row.record.schedule_id
-                aftermath: Aftermath = await advance(self._context, connection, row)
+                schedule_id = found["schedule_id"]
+                row = schedules.read(found)
+                aftermath = await advance(self._context, connection, row)
                 reach(Point.BEFORE_FIRE)
         except LOST_CONNECTION:
             raise

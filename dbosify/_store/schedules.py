@@ -38,7 +38,8 @@ class ScheduleRow:
     deleted_at: datetime | None = None
 
 
-def _row(row: dict[str, Any]) -> ScheduleRow:
+def read(row: dict[str, Any]) -> ScheduleRow:
+    """A schedule from its row in the table."""
     progress = row["progress"]
     record = Record(
         row["schedule_id"],
@@ -117,7 +118,7 @@ async def create(connection: Connection, database: Database, row: ScheduleRow) -
 async def find(database: Database, schedule_id: str) -> ScheduleRow | None:
     """A schedule, even a deleted one."""
     rows = await database.fetch("find_schedule", {"schedule_id": schedule_id})
-    return _row(rows[0]) if rows else None
+    return read(rows[0]) if rows else None
 
 
 async def lock(
@@ -125,13 +126,18 @@ async def lock(
 ) -> ScheduleRow | None:
     """A schedule, even a deleted one, for the transaction alone."""
     rows = await database.run(connection, "lock_schedule", {"schedule_id": schedule_id})
-    return _row(rows[0]) if rows else None
+    return read(rows[0]) if rows else None
 
 
-async def due(connection: Connection, database: Database) -> ScheduleRow | None:
-    """A schedule that has something to do, for the transaction alone."""
+async def due(connection: Connection, database: Database) -> dict[str, Any] | None:
+    """A schedule that has something to do, for the transaction alone.
+
+    Returns:
+        Its row as it stands in the table, for `read`: that it cannot be read must not
+        hide which one it is.
+    """
     rows = await database.run(connection, "due_schedule", {})
-    return _row(rows[0]) if rows else None
+    return rows[0] if rows else None
 
 
 async def save(
@@ -225,7 +231,7 @@ async def newest(
         "list_schedules",
         {"size": size, "created_at": created_at, "schedule_id": schedule_id},
     )
-    return [_row(row) for row in rows]
+    return [read(row) for row in rows]
 
 
 async def count(database: Database) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 
+import psycopg
 import pytest
 
 from dbosify._runtime.faults import Point
@@ -83,6 +84,57 @@ async def test_a_schedule_that_many_workers_look_at_fires_each_time_once(
         ]
         for handle in handles:
             await check(arena, handle)
+
+
+async def test_times_that_pass_while_no_worker_is_alive_are_made_up(
+    arena: Arena,
+) -> None:
+    queue = f"queue-{uuid.uuid4()}"
+    async with arena.serving(arena.rescuer, queue):
+        with arena.rescuer.held():
+            handle = await arena.client.create_schedule(
+                f"schedule-{uuid.uuid4()}", three_times(queue)
+            )
+            last = (await handle.describe()).info.next_action_times[-1]
+
+            async def passed() -> None:
+                assert datetime.now(timezone.utc) > last
+
+            await eventually(passed)
+            assert (await handle.describe()).info.num_actions == 0
+        await check(arena, handle)
+
+
+async def test_a_schedule_that_cannot_be_read_does_not_keep_others_waiting(
+    arena: Arena,
+) -> None:
+    queue = f"queue-{uuid.uuid4()}"
+    async with arena.serving(arena.rescuer, queue):
+        with arena.rescuer.held():
+            broken, sound = [
+                await arena.client.create_schedule(
+                    f"schedule-{uuid.uuid4()}", three_times(queue)
+                )
+                for _ in range(2)
+            ]
+            await damage(arena.url, broken.id)
+        await check(arena, sound)
+        await damage(arena.url, broken.id, repair=True)
+        await broken.delete()
+
+
+async def damage(url: str, schedule_id: str, *, repair: bool = False) -> None:
+    """Leave something in a schedule's row that nobody understands, or take it away."""
+    text = "progress - 'waiting'" if not repair else """progress || '{"waiting": []}'"""
+    connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
+    async with connection:
+        await connection.execute(
+            (
+                f"UPDATE {evidence.SCHEMA}.dbosify_schedules SET progress = {text}"
+                " WHERE schedule_id = %s"
+            ).encode(),
+            (schedule_id,),
+        )
 
 
 async def check(arena: Arena, handle: ScheduleHandle) -> None:

@@ -20,10 +20,19 @@ import pytest
 from dbosify import exceptions
 from dbosify.api.common.v1 import Payload
 from dbosify.api.enums.v1 import EventType, PendingActivityState
+from dbosify.api.schedule.v1 import ScheduleSpec
 from dbosify.client import Client, WorkflowFailureError, WorkflowHandle
 from dbosify.converter import DataConverter, PayloadCodec
 from dbosify.service import RPCError, RPCStatusCode
 from tests.fix_backend import Connect
+from tests.ported_temporal.schedule_calls import utc
+from tests.ported_temporal.schedule_requests import (
+    PAUSED,
+    a_schedule,
+    created,
+    delete,
+    matching,
+)
 from tests.unit.face import differing
 from tests.unit.face.differing import (
     Abandons,
@@ -256,6 +265,20 @@ async def test_an_abandoned_activity_may_fail_later(client: Client) -> None:
         await eventually(failed)
         await handle.signal(Abandons.say, "end")
         assert await asyncio.wait_for(handle.result(), SOON) == "outlived it"
+
+
+async def test_a_day_without_midnight_has_its_times(client: Client) -> None:
+    # In Chile clocks went from Saturday's last second to one o'clock on Sunday.
+    schedule_id = await created(
+        client,
+        a_schedule(
+            spec=ScheduleSpec(cron_string=["TZ=America/Santiago 0 20 * * sun"]),
+            state=PAUSED,
+        ),
+    )
+    times = await matching(client, schedule_id, utc(2026, 9, 1), utc(2026, 9, 15))
+    await delete(client, schedule_id)
+    assert [at.day for at in times] == [6, 13]
 
 
 async def test_connecting_to_a_namespace_creates_it(connect: Connect) -> None:
