@@ -105,6 +105,7 @@ async def advance(
     expiry = scheduler.expiry()
     if expiry is not None and expiry <= scheduler.now:
         row.deleted_at = datetime.fromtimestamp(row.now / 1e9, tz=timezone.utc)
+        next_look = None
     await schedules.save(connection, context.database, row, next_look=next_look)
     return firing.aftermath
 
