@@ -518,6 +518,42 @@ async def test_joining_with_empty_options_leaves_an_event_but_no_request(
     assert updated.attached_request_id == ""
 
 
+async def test_joining_a_run_gives_its_worker_nothing_to_do(
+    client: Client, worker: Worker
+) -> None:
+    workflow_id = random_id()
+    waits = Script([Action(await_signal=AwaitSignal("go on"))])
+    await start_script(client, worker, workflow_id, waits)
+
+    async def names() -> list[str]:
+        return names_of(await history_of(client, execution(workflow_id)))
+
+    async def idle() -> None:
+        assert (await names())[-1] == "WORKFLOW_TASK_COMPLETED"
+
+    await assert_eventually(idle)
+    for _ in range(2):
+        await start(
+            client,
+            workflow_id,
+            workflow_id_conflict_policy=USE_EXISTING,
+            on_conflict_options=OnConflictOptions(attach_request_id=True),
+        )
+    joined = ["WORKFLOW_EXECUTION_OPTIONS_UPDATED"] * 2
+    assert (await names())[4:] == joined
+    handle = client.get_workflow_handle(workflow_id)
+    await handle.signal("go on")
+    await handle.result()
+    assert (await names())[4:] == [
+        *joined,
+        "WORKFLOW_EXECUTION_SIGNALED",
+        "WORKFLOW_TASK_SCHEDULED",
+        "WORKFLOW_TASK_STARTED",
+        "WORKFLOW_TASK_COMPLETED",
+        "WORKFLOW_EXECUTION_COMPLETED",
+    ]
+
+
 AT_ONCE = 8
 
 

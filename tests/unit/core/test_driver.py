@@ -47,7 +47,7 @@ from tests.unit.core.traces.commands import (
     timer,
     upsert,
 )
-from tests.unit.core.traces.news import canceled, completed, fired, signal
+from tests.unit.core.traces.news import canceled, completed, event, fired, signal
 
 
 class Run:
@@ -257,6 +257,24 @@ def test_continue_as_new_is_suggested_when_history_grows_long() -> None:
     shown = run.begin(signal("one more"))
     assert shown.continue_as_new_suggested
     assert list(shown.suggest_continue_as_new_reasons) == [2]
+
+
+@pytest.mark.parametrize("end", ["terminated", "timed_out"])
+def test_wf_timeout_terminate(end: str) -> None:
+    """The workflow hears nothing of such an end, but can still be asked."""
+    run = Run()
+    run.task(timer(1, 1000))
+    closing = event(f"workflow_execution_{end}", None)
+    closing.event_id = 6
+    driver = driver_of([*run.journal, closing])
+    assert driver.closed
+    shown = driver.next_replay()
+    assert isinstance(shown, WorkflowActivation)
+    assert [showing.job(job) for job in shown.jobs] == ["init"]
+    assert isinstance(driver.complete(completion([timer(1, 1000)], ())), Replayed)
+    assert driver.next_replay() is None
+    asked = driver.query([WorkflowActivationJob()])
+    assert asked.history_length == 6
 
 
 def test_can_suggested() -> None:
