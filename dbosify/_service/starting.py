@@ -191,7 +191,10 @@ async def _in_the_way(
             return False  # it was closed in the meantime
         raise _finished(request, latest)
     fresh = await find_run(context, request.workflow_id, latest["run_id"])
-    return fresh is not None and fresh["close_time"] is None  # no, if DBOS cancelled it
+    if fresh is None:
+        await runs.forget(context.database, latest["workflow_uuid"])
+        return False
+    return fresh["close_time"] is None  # no, if DBOS cancelled it
 
 
 async def _replace(

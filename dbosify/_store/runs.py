@@ -236,6 +236,11 @@ async def find_in(
     return rows[0] if rows else None
 
 
+async def forget(database: Database, workflow_uuid: str) -> None:
+    """Let go of an open run whose DBOS row is gone: somebody deleted it there."""
+    await database.fetch("forget_run", {"workflow_uuid": workflow_uuid})
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A run that this process owns now."""

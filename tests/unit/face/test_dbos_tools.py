@@ -275,3 +275,15 @@ async def test_every_stored_value_is_json(
         ).fetchall()
     assert len(rows) >= 5
     assert all(json.loads(value) is not None for (value,) in rows)
+
+
+async def test_the_id_of_a_run_deleted_through_dbos_is_free_again(
+    tools: dbos.DBOSClient, client: Client
+) -> None:
+    deleted = await started(client)
+    await asyncio.to_thread(tools.delete_workflow, uuid_of(deleted))
+    again = await client.start_workflow(
+        Patient.run, id=deleted.id, task_queue=random_name("queue")
+    )
+    assert again.result_run_id != deleted.result_run_id
+    assert (await again.describe()).status == WorkflowExecutionStatus.RUNNING
