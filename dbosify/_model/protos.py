@@ -20,6 +20,7 @@ from temporalio.api.common.v1 import (
     WorkflowType,
 )
 from temporalio.api.enums.v1 import (
+    ApplicationErrorCategory,
     CommandType,
     ContinueAsNewInitiator,
     EventType,
@@ -84,6 +85,7 @@ __all__ = [
     "ActivityTaskCompletion",
     "ActivityTaskScheduledEventAttributes",
     "ActivityType",
+    "ApplicationErrorCategory",
     "CommandType",
     "ContinueAsNewInitiator",
     "ContinueAsNewWorkflowExecution",

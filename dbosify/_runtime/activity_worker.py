@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,13 +22,16 @@ from dbosify._model.protos import (
     ActivityTaskCompletion,
     Payloads,
 )
-from dbosify._store import activities
+from dbosify._store import activities, rates
 from dbosify._store.engine import LOST_CONNECTION
 
-from . import faults
+from . import activity_metrics, faults
 from .faults import Point
 from .held_activity import HeldActivity, Run
 from .hints import hinted
+from .metrics import Metrics
+from .rates import Rate
+from .slots import ActivitySlotInfo, Permit, Slots
 
 if TYPE_CHECKING:
     from .host import Host
@@ -50,11 +52,14 @@ class ActivityOptions:
     namespace: str
     task_queue: str
     identity: str
-    slots: int
     max_throttle: float
     default_throttle: float
     grace: float
     """Seconds that running activities get after a shutdown began."""
+    rate: float | None
+    """Attempts that may begin in a second, in this worker."""
+    queue_rate: float | None
+    """Attempts of the task queue that may begin in a second, in all workers."""
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +68,7 @@ class _Running:
 
     held: HeldActivity
     token: bytes
+    permit: Permit
     losses: int
     """Of the lease, when the attempt was handed in or claimed."""
     cancelled: int | None = None
@@ -73,14 +79,26 @@ class _Running:
 
 
 class ActivityWorker:
-    """See the module's text."""
+    """See the module's text.
 
-    def __init__(self, host: Host, options: ActivityOptions) -> None:
+    Args:
+        host: of the namespace.
+        options: of the SDK's worker.
+        slots: for attempts.
+        metrics: of this worker.
+    """
+
+    def __init__(
+        self, host: Host, options: ActivityOptions, slots: Slots, metrics: Metrics
+    ) -> None:
         self.host = host
         self.options = options
         self.loop = asyncio.get_running_loop()
         self.task_queue = options.task_queue
-        self._free = options.slots
+        self._slots = slots
+        self._slots.on_ready = self._slot_ready
+        self._metrics = metrics
+        self._rate = Rate(options.rate, self.loop.time) if options.rate else None
         self._tasks: asyncio.Queue[ActivityTask] = asyncio.Queue()
         self._running: dict[bytes, _Running] = {}
         self._wake = asyncio.Event()
@@ -95,6 +113,7 @@ class ActivityWorker:
 
     def start_claiming(self) -> None:
         """Begin to take tasks from the queue."""
+        self._slots.start()
         self._claiming = self.loop.create_task(self._claim_loop())
 
     def stop(self) -> None:
@@ -102,6 +121,7 @@ class ActivityWorker:
         if self._stopping:
             return
         self._stopping = True
+        self._slots.close()
         self._wake.set()
         self._shutdown = self.loop.call_later(self.options.grace, self._tell_shutdown)
         self._check_drained()
@@ -152,21 +172,25 @@ class ActivityWorker:
             await running.held.settle()
         except LOST_CONNECTION as error:
             logger.warning("an attempt that was not begun is not stored: %s", error)
-        self.give_back()
+        running.permit.release()
         self._check_drained()
 
     # Slots and tasks.
 
-    def take(self) -> bool:
+    def take(self) -> Permit | None:
         """Hold a slot for an eager activity."""
-        if self._stopping or self._free <= 0:
-            return False
-        self._free -= 1
-        return True
+        if self._stopping or self.options.queue_rate:
+            return None
+        if self._rate is None:
+            return self._slots.try_take()
+        if not self._rate.allowed():
+            return None
+        permit = self._slots.try_take()
+        if permit is not None:
+            self._rate.begin()
+        return permit
 
-    def give_back(self) -> None:
-        """Free a slot."""
-        self._free += 1
+    def _slot_ready(self) -> None:
         if self._starved:
             self._wake.set()
 
@@ -174,19 +198,24 @@ class ActivityWorker:
         """Something was queued."""
         self._wake.set()
 
-    def start(self, row: ActivityRow, run: Run | None, losses: int) -> HeldActivity:
+    def start(
+        self, row: ActivityRow, run: Run | None, *, permit: Permit, losses: int
+    ) -> HeldActivity:
         """Hand an attempt to the SDK, on a slot that is held for it.
 
         Args:
             row: the activity as stored.
             run: whose it is, if that is owned here.
+            permit: for the slot.
             losses: of the lease, when the attempt was known to be ours.
         """
         machine = AttemptMachine(row.scheduled, row.progress, row.state)
         held = HeldActivity(row, machine, self.host)
         held.run = run
         token = json.dumps([row.task_id, row.token]).encode()
-        running = _Running(held, token, losses)
+        running = _Running(held, token, permit, losses)
+        permit.use(ActivitySlotInfo(activity_metrics.kind_of(row)))
+        activity_metrics.started(self._metrics, row)
         self._running[token] = running
         held.watch_deadline()
         held.on_gone = lambda: self._after_timeout(running)
@@ -198,19 +227,44 @@ class ActivityWorker:
     async def _claim_loop(self) -> None:
         while not self._stopping:
             try:
-                self._starved = self._free <= 0
+                self._starved = self._slots.ready() <= 0
                 # What is claimed without a lease is given up for lost at once.
                 ready = not (self._starved or self.host.keeper.expired)
-                if ready and await self._claim():
-                    continue
+                wait = await self._claim() if ready else _POLL
             except LOST_CONNECTION as error:
                 logger.warning("activities not claimed: %s", error)
-            await hinted(self._wake, _POLL)
+                wait = _POLL
+            if wait:
+                await hinted(self._wake, wait)
 
-    async def _claim(self) -> bool:
-        """Take what fits; whether there may be more."""
-        limit, losses = self._free, self.host.keeper.losses
-        self._free -= limit
+    async def _claim(self) -> float:
+        """Take what fits; seconds until the next look, if no hint comes before."""
+        limit = self._slots.ready()
+        if self._rate is not None:
+            limit = min(limit, self._rate.allowed())
+            if not limit:
+                return self._rate.wait()
+        if self.options.queue_rate:
+            return await self._claim_slowly(limit, self.options.queue_rate)
+        return 0.0 if await self._claim_some(limit) == limit else _POLL
+
+    async def _claim_slowly(self, limit: int, rate: float) -> float:
+        """Take what the task queue's rate allows."""
+        database, queue = self.host.database, self.task_queue
+        now = self.host.clock.seconds()
+        allowed, wait = await rates.allow(database, queue, rate, limit=limit, now=now)
+        if not allowed:
+            return min(wait, _POLL)
+        claimed = await self._claim_some(allowed)
+        if claimed == allowed:
+            return wait
+        await rates.disallow(database, queue, rate, tasks=allowed - claimed)
+        return _POLL
+
+    async def _claim_some(self, limit: int) -> int:
+        """Claim up to `limit` attempts, each on a slot of its own."""
+        losses = self.host.keeper.losses
+        permits = [self._slots.take_ready() for _ in range(limit)]
         rows: list[ActivityRow] = []
         try:
             rows = await activities.claim(
@@ -222,10 +276,15 @@ class ActivityWorker:
                 limit=limit,
             )
         finally:
-            self._free += limit - len(rows)
-        for row in rows:
-            self.start(row, None, losses)
-        return len(rows) == limit
+            for permit in permits[len(rows) :]:
+                permit.release()
+        if self._rate is not None:
+            self._rate.begin(len(rows))
+        for row, permit in zip(rows, permits, strict=False):
+            self.start(row, None, permit=permit, losses=losses)
+        if not rows:
+            self._metrics.count("activity_poll_no_task")
+        return len(rows)
 
     def _task(self, running: _Running) -> ActivityTask:
         row = running.held.row
@@ -366,7 +425,9 @@ class ActivityWorker:
             del self._running[completion.task_token]
             if running.throttle is not None:
                 running.throttle.cancel()
-            self.give_back()
+            running.permit.release()
+            now = self.host.clock.seconds()
+            activity_metrics.ended(self._metrics, running.held.row, result, now)
             self._check_drained()
 
     async def _settle(
@@ -420,29 +481,3 @@ class ActivityWorker:
         details = info.details if info.HasField("details") else None
         machine.canceled(now, details, self.options.identity)
         return True
-
-
-class ActivityPlaces:
-    """Where a run's activities may run in its own process, on its own loop."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._taken: dict[str, deque[ActivityWorker]] = {}
-
-    def take(self, task_queue: str) -> bool:
-        """Hold a slot of a worker for `task_queue`, if one is free here."""
-        for worker in self._host.activity_workers(task_queue):
-            if worker.loop is asyncio.get_running_loop() and worker.take():
-                self._taken.setdefault(task_queue, deque()).append(worker)
-                return True
-        return False
-
-    def give_back(self, task_queue: str) -> None:
-        """The slot is not needed after all."""
-        self._taken[task_queue].popleft().give_back()
-
-    def start(self, row: ActivityRow, run: Run) -> HeldActivity:
-        """Run an activity on the slot that was taken for it."""
-        options = row.scheduled.activity_task_scheduled_event_attributes
-        worker = self._taken[options.task_queue.name].popleft()
-        return worker.start(row, run, self._host.keeper.losses)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import temporalio.bridge.worker
 import temporalio.service
 from temporalio.bridge.temporal_sdk_bridge import PollShutdownError
+from temporalio.common import WorkerDeploymentVersion
 
 from dbosify._model.protos import (
     ActivityHeartbeat,
@@ -30,15 +31,33 @@ from dbosify._service.validate import MAX_BLOB
 from dbosify._store.errors import StoreError
 from dbosify._store.runs import Claim
 
+from . import tuner
 from .activity_worker import ActivityOptions, ActivityWorker
 from .due import DueRole
 from .host import Host
+from .metrics import Metrics
 from .schedule_role import ScheduleRole
+from .slots import Asker, Slots
+from .tuner import Tuner
+from .worker_config import check, pollers
 from .workflow_worker import WorkflowOptions, WorkflowWorker
 
 logger = logging.getLogger(__name__)
 
-_DEFAULT_SLOTS = 100
+_SLOT_TYPES = {
+    "workflow": "workflow",
+    "activity": "activity",
+    "local_activity": "local-activity",
+    "nexus": "nexus",
+}
+"""What suppliers are told of each kind of slots."""
+_WORKER_TYPES = {
+    "workflow": "WorkflowWorker",
+    "activity": "ActivityWorker",
+    "local_activity": "LocalActivityWorker",
+    "nexus": "NexusWorker",
+}
+"""What the metrics say of each kind of slots."""
 
 
 class BridgeWorker:
@@ -55,13 +74,17 @@ class BridgeWorker:
     def __init__(
         self, client: BridgeClient, config: temporalio.bridge.worker.WorkerConfig
     ) -> None:
-        _check(config)
+        check(config)
+        self._tuner = Tuner(config.tuner)
         self.config = config
         self.task_queue = config.task_queue
         self.activities: ActivityWorker | None = None
         self.begun = asyncio.Event()
         self._client = client
         self._identity = config.identity_override or client.identity
+        self._metrics = client.metrics.labelled(
+            namespace=config.namespace, task_queue=config.task_queue
+        )
         self._workflows: WorkflowWorker | None = None
         self._due: DueRole | None = None
         self._schedules: ScheduleRole | None = None
@@ -93,20 +116,46 @@ class BridgeWorker:
 
     async def _begin(self, host: Host) -> None:
         self.loop = asyncio.get_running_loop()
-        types = self.config.task_types
+        config, types = self.config, self.config.task_types
         await host.enter(self)
         self._entered = True
         if types.enable_remote_activities:
-            self.activities = ActivityWorker(host, self._activity_options())
+            self.activities = ActivityWorker(
+                host,
+                self._activity_options(),
+                self._slots("activity", config.activity_task_poller_behavior),
+                self._metrics,
+            )
             self.activities.start_claiming()
         if types.enable_workflows:
-            self._workflows = WorkflowWorker(host, self._workflow_options())
+            self._workflows = WorkflowWorker(
+                host,
+                self._workflow_options(),
+                self._slots("workflow", config.workflow_task_poller_behavior),
+                self._metrics,
+            )
             self._workflows.start_claiming()
         self._due = DueRole(host)
         self._due.start()
         self._schedules = ScheduleRole(host)
         self._schedules.start()
+        self._metrics.count("worker_start")
+        self._show_pollers()
         self.begun.set()
+
+    def _show_pollers(self) -> None:
+        config, types = self.config, self.config.task_types
+        if types.enable_workflows:
+            self._pollers("workflow_task", config.workflow_task_poller_behavior)
+            if config.max_cached_workflows:
+                behavior = config.workflow_task_poller_behavior
+                self._pollers("sticky_workflow_task", behavior)
+        if types.enable_remote_activities:
+            self._pollers("activity_task", config.activity_task_poller_behavior)
+
+    def _pollers(self, kind: str, behavior: Any) -> None:
+        """Show the pollers a core would have; ours is one loop, whatever it is told."""
+        self._metrics.level("num_pollers", pollers(behavior), poller_type=kind)
 
     async def poll_workflow_activation(self) -> WorkflowActivation:
         """The next activation."""
@@ -249,16 +298,39 @@ class BridgeWorker:
 
     # Options.
 
+    def _slots(self, kind: str, behavior: Any) -> Slots:
+        config = self.config
+        ahead, sticky = pollers(behavior), 0
+        if kind == "workflow" and config.max_cached_workflows:
+            sticky = max(1, round(ahead * (1 - config.nonsticky_to_sticky_poll_ratio)))
+            ahead = max(1, ahead - sticky)
+        asker = Asker(
+            _SLOT_TYPES[kind],
+            config.task_queue,
+            self._identity,
+            _build_id(config.versioning_strategy),
+            _deployment(config.versioning_strategy),
+            ahead,
+            sticky,
+        )
+        slots = self._tuner.slots(kind, asker)
+        if self._metrics.is_on:
+            labels = {"worker_type": _WORKER_TYPES[kind]}
+            slots.on_change = lambda: _show(self._metrics, slots, labels)
+            slots.on_change()
+        return slots
+
     def _activity_options(self) -> ActivityOptions:
         config = self.config
         return ActivityOptions(
             namespace=config.namespace,
             task_queue=config.task_queue,
             identity=self._identity,
-            slots=_slots(config.tuner.activity_slot_supplier),
             max_throttle=config.max_heartbeat_throttle_interval_millis / 1000,
             default_throttle=config.default_heartbeat_throttle_interval_millis / 1000,
             grace=config.graceful_shutdown_period_millis / 1000,
+            rate=config.max_activities_per_second,
+            queue_rate=config.max_task_queue_activities_per_second,
         )
 
     def _workflow_options(self) -> WorkflowOptions:
@@ -269,7 +341,6 @@ class BridgeWorker:
             identity=self._identity,
             build_id=_build_id(config.versioning_strategy),
             sdk_version=temporalio.service.__version__,
-            slots=_slots(config.tuner.workflow_slot_supplier),
             max_cached=config.max_cached_workflows,
             nondeterminism_fails=config.nondeterminism_as_workflow_fail,
             nondeterminism_fails_types=frozenset(
@@ -283,14 +354,24 @@ class BridgeClient:
 
     url: object
     identity: str
+    metrics: Metrics
 
     async def host(self, namespace: str) -> Host:
         """The host of a namespace, prepared."""
         raise NotImplementedError
 
 
-def _slots(supplier: object) -> int:
-    return int(getattr(supplier, "num_slots", _DEFAULT_SLOTS))
+def _show(metrics: Metrics, slots: Slots, labels: Mapping[str, str]) -> None:
+    metrics.level("worker_task_slots_used", slots.used, **labels)
+    if slots.available is not None:
+        metrics.level("worker_task_slots_available", slots.available, **labels)
+
+
+def _deployment(strategy: Any) -> WorkerDeploymentVersion | None:
+    version = getattr(strategy, "version", None)
+    if version is None:
+        return None
+    return WorkerDeploymentVersion(version.deployment_name, version.build_id)
 
 
 def _build_id(strategy: Any) -> str:
@@ -300,43 +381,16 @@ def _build_id(strategy: Any) -> str:
     return str(strategy.version.build_id)
 
 
-def _check(config: temporalio.bridge.worker.WorkerConfig) -> None:
-    """Refuse what the core refuses.
-
-    Raises:
-        ValueError: with the core's text.
-    """
-    types = config.task_types
-    if not (
-        types.enable_workflows
-        or types.enable_remote_activities
-        or types.enable_local_activities
-        or types.enable_nexus
-    ):
-        raise ValueError("At least one task type must be enabled in `task_types`")
-    rate = config.max_activities_per_second
-    if rate is not None and rate <= 0:
-        raise ValueError(
-            "`max_worker_activities_per_second` must be positive and nonzero"
-        )
-    if config.max_cached_workflows > 0:
-        slots = _slots(config.tuner.workflow_slot_supplier)
-        if slots < 2:
-            raise ValueError(
-                "`max_cached_workflows` > 0 requires `max_outstanding_workflow_tasks`"
-                " >= 2"
-            )
-
-
 _core_create = temporalio.bridge.worker.Worker.create
 
 
 def _create(client: Any, config: temporalio.bridge.worker.WorkerConfig) -> Any:
     if isinstance(client, BridgeClient):
         return BridgeWorker(client, config)
-    return _core_create(client, config)
+    return _core_create(client, tuner.for_core(config))
 
 
 def install() -> None:
     """Take the core's seat for workers on our clients; again is harmless."""
     temporalio.bridge.worker.Worker.create = staticmethod(_create)  # type: ignore[method-assign]
+    tuner.install()

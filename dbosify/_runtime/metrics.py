@@ -7,7 +7,6 @@ Without a runtime that collects metrics nothing is counted and nothing is spent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -173,5 +172,3 @@ def _init(self: Any, *, options: temporalio.bridge.runtime.RuntimeOptions) -> No
     metrics = options.telemetry.metrics
     if metrics is not None and metrics.metric_prefix is not None:
         self._dbosify_prefix = metrics.metric_prefix
-
-

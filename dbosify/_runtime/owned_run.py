@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -178,9 +179,9 @@ class OwnedRun:
         if self._look:
             await self._read_inbox()
         if self._has_news or self.replica is None or self.replica.driver.has_backlog:
-            return await self.worker.in_slot(self._turn)
+            return await self.worker.in_slot(self.replica, self.run_id, self._turn)
         if self._queries:
-            await self.worker.in_slot(self._answer_queries)
+            await self.worker.in_slot(self.replica, self.run_id, self._answer_queries)
             return False
         if self.leaving:
             return await self._release()
@@ -218,7 +219,10 @@ class OwnedRun:
             self._settle_unsure(replica)
         self.replica = replica
         replica.driver.attempt = max(replica.driver.attempt, self.attempt)
+        began_at = time.monotonic()
         failed = await replica.rebuild()
+        spent = time.monotonic() - began_at
+        self.worker.metrics.observe("workflow_task_replay_latency", spent)
         if failed is None:
             await self._under_way.pick_up(replica, self._news)
         return failed
@@ -373,6 +377,7 @@ class OwnedRun:
             self.worker.next_run(next_row)
         self._under_way.orphan()
         if replica is not None:
+            self.worker.measure_close(replica.driver, close)
             await replica.evict(
                 EvictionReason.WORKFLOW_EXECUTION_ENDING, "Workflow completed"
             )
@@ -408,6 +413,7 @@ class OwnedRun:
 
     async def _task_failed(self, failed: TaskFailed) -> bool:
         """Journal a first failure, then give the run up for a while."""
+        self.worker.measure_failure(failed)
         broken, self.replica = self.replica, None
         assert broken is not None
         # Reported first: the eviction of a deadlocked instance may take for ever.

@@ -28,7 +28,8 @@ from dbosify._store.engine import LOST_CONNECTION
 from dbosify._store.errors import SchemaMissing, StoreError
 from dbosify._store.url import DatabaseUrl, is_postgres_url
 
-from . import bridge, sandbox
+from . import bridge, metrics, sandbox
+from .call_metrics import measured
 from .host import Host, host_of
 
 Response = TypeVar("Response", bound=google.protobuf.message.Message)
@@ -77,6 +78,8 @@ class PostgresServiceClient(_BridgeServiceClient):
         """May be created; any other but `default` must be there already."""
         self._hosts: dict[str, Host] = {}
         self._runtime = config.runtime or _NO_RUNTIME  # type: ignore[assignment]
+        self.metrics = metrics.metrics_of(config.runtime)
+        """Of calls and of workers, if the runtime collects any."""
         self._bridge_client = _Bridge(self)  # type: ignore[assignment]
 
     async def host(self, namespace: str) -> Host:
@@ -150,20 +153,29 @@ class PostgresServiceClient(_BridgeServiceClient):
         # The caller's request stays as it is: functions fill defaults into their copy.
         request = type(req)()
         request.CopyFrom(req)
+        call = self._in_time(rpc, request, timeout, deadline, retry)
+        if self.metrics.is_on:
+            call = measured(self.metrics, rpc, request, call)
+        return await call  # type: ignore[no-any-return]
+
+    async def _in_time(
+        self,
+        rpc: str,
+        request: google.protobuf.message.Message,
+        timeout: timedelta | None,
+        deadline: float | None,
+        retry: bool,
+    ) -> Any:
         call = self._answer(rpc, request, deadline)
+        patiently = self._patiently(call, rpc, request, deadline, retry)
         if timeout is None:
-            response = await self._patiently(call, rpc, request, deadline, retry)
-        else:
-            try:
-                response = await asyncio.wait_for(
-                    self._patiently(call, rpc, request, deadline, retry),
-                    timeout.total_seconds(),
-                )
-            except (TimeoutError, asyncio.TimeoutError):
-                raise errors.error(
-                    temporalio.service.RPCStatusCode.CANCELLED, "Timeout expired"
-                ) from None
-        return response  # type: ignore[no-any-return]
+            return await patiently
+        try:
+            return await asyncio.wait_for(patiently, timeout.total_seconds())
+        except (TimeoutError, asyncio.TimeoutError):
+            raise errors.error(
+                temporalio.service.RPCStatusCode.CANCELLED, "Timeout expired"
+            ) from None
 
     async def _patiently(
         self,
@@ -208,6 +220,7 @@ class _Bridge(bridge.BridgeClient):
         self._service = service
         self.url = service.url
         self.identity = service.config.identity
+        self.metrics = service.metrics
 
     async def host(self, namespace: str) -> Host:
         host = await self._service.host(namespace)
@@ -279,4 +292,5 @@ def install() -> None:
     """Take both seats and pass every sandbox; again is harmless."""
     ServiceClient.connect = staticmethod(_connect)  # type: ignore[method-assign]
     bridge.install()
+    metrics.install()
     sandbox.install()

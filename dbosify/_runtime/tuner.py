@@ -17,7 +17,9 @@ from .machine import Usage
 from .resources import Controller, ResourceSupplier
 from .slots import Asker, FixedSlots, Slots, SuppliedSlots, Supplier
 
-_CoreSupplier = temporalio.worker._tuning.BridgeCustomSlotSupplier
+_TUNING: Any = temporalio.worker._tuning
+_CoreSupplier = _TUNING.BridgeCustomSlotSupplier
+WorkerConfig = temporalio.bridge.worker.WorkerConfig
 
 KINDS = ("workflow", "activity", "local_activity", "nexus")
 
@@ -35,12 +37,10 @@ class CustomSupplier:
 
 def install() -> None:
     """Learn of users' slot suppliers; again is harmless."""
-    temporalio.worker._tuning.BridgeCustomSlotSupplier = CustomSupplier  # type: ignore[misc, assignment]
+    _TUNING.BridgeCustomSlotSupplier = CustomSupplier
 
 
-def for_core(
-    config: temporalio.bridge.worker.WorkerConfig,
-) -> temporalio.bridge.worker.WorkerConfig:
+def for_core(config: WorkerConfig) -> WorkerConfig:
     """The configuration as the real core takes it."""
     suppliers: dict[str, Any] = {}
     for kind in KINDS:

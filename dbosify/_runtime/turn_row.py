@@ -31,7 +31,7 @@ from dbosify._store.engine import Call
 from dbosify._store.journal import BegunActivity, ClosedRun
 from dbosify._store.runs import Owner, StartRow
 
-from .activity_worker import ActivityPlaces
+from .activity_places import ActivityPlaces
 from .clock import DatabaseClock
 from .replica import Replica
 

@@ -6,12 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import temporalio.bridge.worker
-
-from .tuner import KINDS, fixed_size, same_targets
+from .tuner import KINDS, WorkerConfig, fixed_size, same_targets
 
 
-def check(config: temporalio.bridge.worker.WorkerConfig) -> None:
+def check(config: WorkerConfig) -> None:
     """Refuse what the core refuses.
 
     Raises:
@@ -26,7 +24,7 @@ def check(config: temporalio.bridge.worker.WorkerConfig) -> None:
         raise ValueError(f"Invalid worker config: {wrong}")
 
 
-def _mistakes(config: temporalio.bridge.worker.WorkerConfig) -> Iterator[str]:
+def _mistakes(config: WorkerConfig) -> Iterator[str]:
     yield from _of_types(config.task_types)
     yield from _of_rates(config)
     yield from _of_slots(config)
@@ -39,7 +37,7 @@ def _mistakes(config: temporalio.bridge.worker.WorkerConfig) -> Iterator[str]:
     yield from _of_versioning(config.versioning_strategy)
 
 
-def _of_types(types: temporalio.bridge.worker.WorkerTaskTypes) -> Iterator[str]:
+def _of_types(types: Any) -> Iterator[str]:
     remote = types.enable_remote_activities or types.enable_nexus
     if not (types.enable_workflows or types.enable_local_activities or remote):
         yield "At least one task type must be enabled in `task_types`"
@@ -47,14 +45,14 @@ def _of_types(types: temporalio.bridge.worker.WorkerTaskTypes) -> Iterator[str]:
         yield "`task_types` cannot enable local activities without workflows"
 
 
-def _of_rates(config: temporalio.bridge.worker.WorkerConfig) -> Iterator[str]:
+def _of_rates(config: WorkerConfig) -> Iterator[str]:
     rate = config.max_activities_per_second
     # A rate that is not a number is no rate.
     if rate is not None and (rate <= 0 or math.isnan(rate)):
         yield "`max_worker_activities_per_second` must be positive and nonzero"
 
 
-def _of_slots(config: temporalio.bridge.worker.WorkerConfig) -> Iterator[str]:
+def _of_slots(config: WorkerConfig) -> Iterator[str]:
     names = ("workflow_tasks", "activities", "local_activities", "nexus_tasks")
     for kind, name in zip(KINDS, names, strict=True):
         if fixed_size(config.tuner, kind) == 0:

@@ -14,8 +14,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from dbosify._core.driver import RunDriver
 from dbosify._core.tail import SUGGEST_EVENTS, Worker
-from dbosify._model import ids
+from dbosify._model import clock, ids
+from dbosify._model.effects import Close, TaskFailed
 from dbosify._model.protos import (
     EvictionReason,
     HistoryEvent,
@@ -23,6 +25,8 @@ from dbosify._model.protos import (
     WorkflowActivation,
     WorkflowActivationCompletion,
     WorkflowActivationJob,
+    WorkflowExecutionStatus,
+    WorkflowTaskFailedCause,
 )
 from dbosify._store import queries, runs
 from dbosify._store.engine import LOST_CONNECTION
@@ -30,11 +34,13 @@ from dbosify._store.queries import QueryRow
 from dbosify._store.runs import Claim, StartRow
 
 from . import faults
-from .activity_worker import ActivityPlaces
+from .activity_places import ActivityPlaces
 from .faults import Point
 from .hints import hinted
+from .metrics import Metrics
 from .owned_run import OwnedRun
 from .replica import Place, Replica, RunVanished, failed_query
+from .slots import Permit, Slots, WorkflowSlotInfo
 from .turn_row import Writer
 
 if TYPE_CHECKING:
@@ -50,6 +56,18 @@ _POLL = 1.0
 _CLAIM_AT_ONCE = 50
 _STRAY_CHECK = 5.0
 
+_NONDETERMINISM = (
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
+)
+_CLOSE_METRICS = {
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED: "workflow_completed",
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED: "workflow_failed",
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED: "workflow_canceled",
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: (
+        "workflow_continue_as_new"
+    ),
+}
+
 T = TypeVar("T")
 
 
@@ -62,16 +80,24 @@ class WorkflowOptions:
     identity: str
     build_id: str
     sdk_version: str
-    slots: int
     max_cached: int
     nondeterminism_fails: bool
     nondeterminism_fails_types: frozenset[str]
 
 
 class WorkflowWorker:
-    """See the module's text."""
+    """See the module's text.
 
-    def __init__(self, host: Host, options: WorkflowOptions) -> None:
+    Args:
+        host: of the namespace.
+        options: of the SDK's worker.
+        slots: for workflow tasks.
+        metrics: of this worker.
+    """
+
+    def __init__(
+        self, host: Host, options: WorkflowOptions, slots: Slots, metrics: Metrics
+    ) -> None:
         self.host = host
         self.database = host.database
         self.clock = host.clock
@@ -103,7 +129,11 @@ class WorkflowWorker:
         )
         self._activations: asyncio.Queue[WorkflowActivation | None] = asyncio.Queue()
         self._asked: dict[str, asyncio.Future[WorkflowActivationCompletion]] = {}
-        self._slots = asyncio.Semaphore(options.slots)
+        self.metrics = metrics
+        self._slots = slots
+        self._slots.on_ready = self._slot_ready
+        self._permits: dict[str, tuple[Permit, str | None]] = {}
+        """Of the runs in a slot, with their type if they were cached."""
         self._runs: OrderedDict[str, OwnedRun] = OrderedDict()
         self._asking: dict[str, asyncio.Lock] = {}
         self._reserved = 0
@@ -137,13 +167,24 @@ class WorkflowWorker:
     ) -> WorkflowActivationCompletion:
         answer: asyncio.Future[WorkflowActivationCompletion] = self.loop.create_future()
         self._asked[activation.run_id] = answer
+        permit = self._permits.get(activation.run_id)
+        if permit is not None and not permit[0].is_used:
+            self._use(activation, *permit)
         self._activations.put_nowait(activation)
         return await answer
+
+    def _use(
+        self, activation: WorkflowActivation, permit: Permit, cached: str | None
+    ) -> None:
+        """A task is on the slot, and now its type is known too."""
+        kind = cached or activation.jobs[0].initialize_workflow.workflow_type
+        permit.use(WorkflowSlotInfo(kind, cached is not None))
 
     # Coming and going.
 
     def start_claiming(self) -> None:
         """Begin to take runs from the queue."""
+        self._slots.start()
         self._claiming = self.loop.create_task(self._claim_loop())
 
     def stop(self) -> None:
@@ -167,6 +208,7 @@ class WorkflowWorker:
             if self._others:
                 await asyncio.wait(self._others)
         finally:
+            self._slots.close()
             self._activations.put_nowait(None)
 
     async def stopped(self) -> None:
@@ -178,7 +220,9 @@ class WorkflowWorker:
 
     def reserve_run(self) -> bool:
         """Hold a place for a run that is about to be started for this worker."""
-        if self._stopping or self._slots.locked() or self.host.keeper.expired:
+        if self._stopping or self.host.keeper.expired:
+            return False
+        if not (self._slots.hands_over and self._slots.ready()):
             return False
         self._reserved += 1
         return True
@@ -232,10 +276,58 @@ class WorkflowWorker:
         if self._starved:
             self._wake.set()
 
-    async def in_slot(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do a workflow task's work on a slot."""
-        async with self._slots:
+    def _slot_ready(self) -> None:
+        if self._starved:
+            self._wake.set()
+
+    async def in_slot(
+        self, replica: Replica | None, run_id: str, work: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Do a workflow task's work on a slot.
+
+        Args:
+            replica: of the run, if it is cached.
+            run_id: of the run.
+            work: the task.
+        """
+        asked_at = self.loop.time()
+        cached = None if replica is None else replica.driver.workflow_type
+        permit = await self._slots.take(is_sticky=cached is not None)
+        began_at = self.loop.time()
+        self._permits[run_id] = (permit, cached)
+        try:
             return await work()
+        finally:
+            self._permits.pop(run_id, None)
+            permit.release()
+            if self.metrics.is_on:
+                self._measure_task(cached, began_at - asked_at, began_at)
+
+    def measure_close(self, driver: RunDriver, close: Close) -> None:
+        """A run of this worker is closed."""
+        name = _CLOSE_METRICS.get(close.status)
+        if name is None or not self.metrics.is_on:
+            return
+        assert driver.started is not None, "it has run"
+        started_at = clock.seconds(driver.started.event_time)
+        spent = clock.seconds(close.event.event_time) - started_at
+        kind = driver.workflow_type
+        self.metrics.count(name, workflow_type=kind)
+        self.metrics.observe("workflow_endtoend_latency", spent, workflow_type=kind)
+
+    def measure_failure(self, failed: TaskFailed) -> None:
+        """A workflow task failed."""
+        odd = failed.cause == _NONDETERMINISM
+        reason = "NonDeterminismError" if odd else "WorkflowError"
+        self.metrics.count("workflow_task_execution_failed", failure_reason=reason)
+
+    def _measure_task(self, cached: str | None, waited: float, began: float) -> None:
+        metrics = self.metrics
+        metrics.count("workflow_task_queue_poll_succeed")
+        metrics.count("sticky_cache_miss" if cached is None else "sticky_cache_hit")
+        metrics.observe("workflow_task_schedule_to_start_latency", waited)
+        metrics.observe("workflow_task_execution_latency", self.loop.time() - began)
+        metrics.level("sticky_cache_size", len(self._runs))
 
     async def after_turn(self, run: OwnedRun) -> None:
         """A turn is over: the run is the one used last."""
@@ -252,6 +344,7 @@ class WorkflowWorker:
         for candidate in self._runs.values():
             if candidate.idle and not candidate.leaving:
                 candidate.leave()
+                self.metrics.count("sticky_cache_total_forced_eviction")
                 surplus -= 1
                 if surplus == 0:
                     return
@@ -331,17 +424,24 @@ class WorkflowWorker:
 
     async def _claim(self) -> bool:
         """Take queued runs; whether there may be more."""
-        self._starved = self._slots.locked()
+        ready = self._slots.ready()
+        self._starved = ready <= 0
         if self._starved or self.host.keeper.expired:
             return False
+        limit = min(ready, _CLAIM_AT_ONCE)
         claims = await runs.claim(
-            self.database, self.task_queue, self.host.new_owner(), _CLAIM_AT_ONCE
+            self.database, self.task_queue, self.host.new_owner(), limit
         )
         if claims:
             faults.reach(Point.AFTER_CLAIM)
+        else:
+            self.metrics.count("workflow_task_queue_poll_empty")
         for claim in claims:
             self._own(OwnedRun(self, claim))
-        return len(claims) == _CLAIM_AT_ONCE
+        if len(claims) == limit:
+            # Those just claimed take their slots first.
+            await asyncio.sleep(0)
+        return len(claims) == limit
 
     async def _check_runs(self) -> None:
         """Catch what lost hints would have said."""
@@ -430,7 +530,7 @@ class WorkflowWorker:
                 await replica.load()
             except RunVanished:
                 return failed_query(job, "the workflow is gone")
-            failed = await self.in_slot(replica.rebuild)
+            failed = await self.in_slot(None, replica.run_id, replica.rebuild)
             if failed is not None:
                 result = failed_query(job, failed.failure.message)
             else:

@@ -20,19 +20,29 @@ import dbos._sys_db
 import google.protobuf.message
 import psycopg
 import pytest
+import temporalio.bridge.runtime
 import temporalio.bridge.temporal_sdk_bridge
 import temporalio.bridge.worker
+import temporalio.runtime
 import temporalio.service
+import temporalio.worker._tuning
 import temporalio.worker.workflow_sandbox
 import temporalio.worker.workflow_sandbox._importer
 import temporalio.worker.workflow_sandbox._in_sandbox
 import temporalio.worker.workflow_sandbox._runner
 from sqlalchemy.engine import make_url
 
-from dbosify._runtime import bridge, hints, sandbox
+from dbosify._runtime import bridge, hints, metrics, sandbox, tuner
 from dbosify._runtime.bridge import BridgeWorker
 from dbosify._store import _dbos
 from dbosify.client import Client
+from dbosify.worker import (
+    CustomSlotSupplier,
+    SlotMarkUsedContext,
+    SlotPermit,
+    SlotReleaseContext,
+    SlotReserveContext,
+)
 from tests.unit.face.greeting import random_name, served
 from tests.unit.repo.sources import ROOT, Module, files, library
 
@@ -46,10 +56,14 @@ PINNED = frozenset(
         "dbos._serialization.DBOSPortableJSON",
         "dbos._serialization.Serializer",
         "dbos._sys_db.SystemDatabase",
+        "temporalio.bridge.runtime.Runtime.__init__",
+        "temporalio.bridge.runtime.RuntimeOptions",
         "temporalio.bridge.temporal_sdk_bridge.PollShutdownError",
         "temporalio.bridge.worker.Worker.create",
         "temporalio.bridge.worker.WorkerConfig",
+        "temporalio.runtime._runtime_ref._default_runtime",
         "temporalio.service._BridgeServiceClient",
+        "temporalio.worker._tuning",
         "temporalio.worker.workflow_sandbox._importer.Importer",
         "temporalio.worker.workflow_sandbox._runner._Instance",
     }
@@ -200,6 +214,53 @@ def test_the_core_has_no_method_that_its_stand_in_lacks(name: str) -> None:
     ours = getattr(BridgeWorker, name)
     assert len(parameters(ours)) == len(parameters(theirs))
     assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs)
+
+
+def test_a_users_slot_supplier_reaches_the_core_in_a_wrapper_and_an_object() -> None:
+    tuning = temporalio.worker._tuning
+    made = tuning._to_bridge_slot_supplier(Refusing(), "activity")
+    assert isinstance(made, tuner.CustomSupplier)
+    assert isinstance(made.wrapper, tuning._BridgeSlotSupplierWrapper)
+    # The real core takes the object that ours stands for.
+    for kind in tuner.KINDS:
+        assert f"{kind}_slot_supplier" in inspect.get_annotations(
+            temporalio.bridge.worker.TunerHolder
+        )
+    assert tuner._CoreSupplier(made.wrapper) is not None
+
+
+class Refusing(CustomSlotSupplier):
+    """Gives no slots."""
+
+    async def reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit:
+        raise NotImplementedError
+
+    def try_reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit | None:
+        return None
+
+    def mark_slot_used(self, ctx: SlotMarkUsedContext) -> None:
+        raise NotImplementedError
+
+    def release_slot(self, ctx: SlotReleaseContext) -> None:
+        raise NotImplementedError
+
+
+def test_a_runtime_is_made_of_options_that_hold_the_prefix_of_metrics() -> None:
+    bridge_runtime = temporalio.bridge.runtime
+    assert vars(bridge_runtime.Runtime)["__init__"] is metrics._init
+    assert parameters(metrics._core_init) == {
+        "self": inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        "options": inspect.Parameter.KEYWORD_ONLY,
+    }
+    annotations = inspect.get_annotations(bridge_runtime.RuntimeOptions)
+    assert "telemetry" in annotations
+    assert "metrics" in inspect.get_annotations(bridge_runtime.TelemetryConfig)
+    assert "metric_prefix" in inspect.get_annotations(bridge_runtime.MetricsConfig)
+    assert "_core_runtime" in inspect.getsource(temporalio.runtime.Runtime.__init__)
+
+
+def test_the_default_runtime_is_known_without_making_one() -> None:
+    assert "_default_runtime" in vars(temporalio.runtime._runtime_ref)
 
 
 def test_polls_end_with_an_error_of_the_core() -> None:
