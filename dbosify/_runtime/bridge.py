@@ -75,6 +75,7 @@ class BridgeWorker:
         self, client: BridgeClient, config: temporalio.bridge.worker.WorkerConfig
     ) -> None:
         check(config)
+        client.assert_same_process("create worker")
         self._tuner = Tuner(config.tuner)
         self.config = config
         self.task_queue = config.task_queue
@@ -101,6 +102,7 @@ class BridgeWorker:
         Raises:
             RuntimeError: the namespace or the database is not there.
         """
+        self._client.assert_same_process("use worker")
         try:
             self._host = await self._client.host(self.config.namespace)
         except (StoreError, temporalio.service.RPCError) as error:
@@ -355,6 +357,10 @@ class BridgeClient:
     url: object
     identity: str
     metrics: Metrics
+
+    def assert_same_process(self, doing: str) -> None:
+        """Refuse to be used in a forked child."""
+        raise NotImplementedError
 
     async def host(self, namespace: str) -> Host:
         """The host of a namespace, prepared."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 import uuid
@@ -360,6 +361,9 @@ def _call(loop: asyncio.AbstractEventLoop, function, *args) -> None:  # type: ig
 
 _hosts: dict[tuple[DatabaseUrl, str], Host] = {}
 _hosts_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    # A child that shared its parent's connections would mix up their answers.
+    os.register_at_fork(after_in_child=_hosts.clear)
 
 
 def host_of(url: DatabaseUrl, namespace: str) -> Host:

@@ -77,6 +77,7 @@ class PostgresServiceClient(_BridgeServiceClient):
         self.created_namespace = namespace
         """May be created; any other but `default` must be there already."""
         self._hosts: dict[str, Host] = {}
+        self._process = os.getpid()
         self._runtime = config.runtime or _NO_RUNTIME  # type: ignore[assignment]
         self.metrics = metrics.metrics_of(config.runtime)
         """Of calls and of workers, if the runtime collects any."""
@@ -103,6 +104,15 @@ class PostgresServiceClient(_BridgeServiceClient):
                 raise errors.namespace_not_found(namespace) from None
             self._hosts[namespace] = host
         return host
+
+    def assert_same_process(self, doing: str) -> None:
+        """Refuse to share connections with a forked child, as the core does.
+
+        Raises:
+            AssertionError: this is not the process that the client was made in.
+        """
+        if os.getpid() != self._process:
+            raise AssertionError(f"Cannot {doing} across forks")
 
     async def open(self, namespace: str) -> None:
         """Connect to `namespace`, creating it if migrations are on."""
@@ -136,6 +146,7 @@ class PostgresServiceClient(_BridgeServiceClient):
         metadata: Mapping[str, str | bytes],
         timeout: timedelta | None,
     ) -> Response:
+        self.assert_same_process("use client")
         if service == "health":
             await self.host(self.created_namespace or "default")
             serving = HealthCheckResponse.ServingStatus.SERVING
@@ -221,6 +232,9 @@ class _Bridge(bridge.BridgeClient):
         self.url = service.url
         self.identity = service.config.identity
         self.metrics = service.metrics
+
+    def assert_same_process(self, doing: str) -> None:
+        self._service.assert_same_process(doing)
 
     async def host(self, namespace: str) -> Host:
         host = await self._service.host(namespace)

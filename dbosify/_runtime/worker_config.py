@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from .tuner import KINDS, WorkerConfig, fixed_size, same_targets
+from .tuner import WorkerConfig, same_targets
 
 
 def check(config: WorkerConfig) -> None:
@@ -27,7 +27,7 @@ def check(config: WorkerConfig) -> None:
 def _mistakes(config: WorkerConfig) -> Iterator[str]:
     yield from _of_types(config.task_types)
     yield from _of_rates(config)
-    yield from _of_slots(config)
+    yield from _of_cache(config)
     for behavior in (
         config.workflow_task_poller_behavior,
         config.activity_task_poller_behavior,
@@ -52,18 +52,9 @@ def _of_rates(config: WorkerConfig) -> Iterator[str]:
         yield "`max_worker_activities_per_second` must be positive and nonzero"
 
 
-def _of_slots(config: WorkerConfig) -> Iterator[str]:
-    names = ("workflow_tasks", "activities", "local_activities", "nexus_tasks")
-    for kind, name in zip(KINDS, names, strict=True):
-        if fixed_size(config.tuner, kind) == 0:
-            yield f"`max_outstanding_{name}` must be > 0"
-    if config.max_cached_workflows == 0:
-        return
-    if fixed_size(config.tuner, "workflow") == 1:
-        yield (
-            "`max_cached_workflows` > 0 requires `max_outstanding_workflow_tasks` >= 2"
-        )
-    if getattr(config.workflow_task_poller_behavior, "simple_maximum", 2) < 2:
+def _of_cache(config: WorkerConfig) -> Iterator[str]:
+    most = getattr(config.workflow_task_poller_behavior, "simple_maximum", 2)
+    if config.max_cached_workflows > 0 and most < 2:
         yield (
             "`max_cached_workflows` > 0 requires `workflow_task_poller_behavior` to be"
             " at least 2"
