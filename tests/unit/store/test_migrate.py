@@ -48,6 +48,7 @@ OUR_TABLES = {
     "dbosify_executions",
     "dbosify_namespace",
     "dbosify_queries",
+    "dbosify_rates",
     "dbosify_schedules",
     "dbosify_virtual_time",
     "dbosify_workers",
@@ -576,6 +577,7 @@ def test_each_access_path_has_its_index(shared: DatabaseUrl) -> None:
         ("dbosify_activities", "(run_id, scheduled_event_id)"),
         ("dbosify_workers", "(executor_id)"),
         ("dbosify_queries", "(query_id)"),
+        ("dbosify_rates", "(task_queue)"),
         ("dbosify_schedules", "(schedule_id)"),
     }
 
