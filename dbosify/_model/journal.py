@@ -29,6 +29,9 @@ _CLOSED = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: "start",
 }
 
+_ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+_TASK = "workflow task"
+
 NEWS = frozenset(
     {
         *_CLOSED,
@@ -96,14 +99,17 @@ def decode(output: str) -> list[HistoryEvent]:
 
 
 def steps(
-    events: Sequence[HistoryEvent], names: Names, default: str = "workflow task"
+    events: Sequence[HistoryEvent], names: Names, default: str = _TASK
 ) -> list[Step]:
     """Cut the events of a turn into steps.
 
     Args:
         events: of the turn, with their ids.
         names: of the run.
-        default: for a turn that brought no news.
+        default: for a turn that brought no news, and accepted no update.
+
+    Returns:
+        Nothing for a turn without events: it only rejected updates.
     """
     result: list[Step] = []
     current: list[HistoryEvent] = []
@@ -116,7 +122,11 @@ def steps(
         names.learn(event)
         if not name and event.event_type in NEWS:
             name = names.of(event)
-    result.append(Step(name or default, tuple(current)))
+        elif event.event_type == _ACCEPTED and default == _TASK:
+            accepted = event.workflow_execution_update_accepted_event_attributes
+            default = f"update {accepted.accepted_request.input.name}"
+    if current:
+        result.append(Step(name or default, tuple(current)))
     return result
 
 

@@ -18,8 +18,6 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from dbosify._core.machines.attempt import AttemptMachine
-from dbosify._model.activity import ActivityRow
 from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
 from dbosify._store import runs, virtual_time
 from dbosify._store.engine import LOST_CONNECTION, Database
@@ -235,10 +233,6 @@ class Host:
         await virtual_time.begin(self.database)
         self.clock.virtual = True
 
-    def attempt(self, row: ActivityRow) -> AttemptMachine:
-        """See `Surroundings.attempt`."""
-        return AttemptMachine(row.scheduled, row.progress, row.state)
-
     def now(self) -> Timestamp:
         """See `Surroundings.now`."""
         return self.clock.now()
@@ -298,6 +292,11 @@ class Host:
     async def time_out(self, workflow_uuid: str) -> None:
         """See `Surroundings.time_out`."""
         await close_expired(self, workflow_uuid)
+
+    def updated(self, workflow_uuid: str) -> None:
+        """Tell whoever waits for an update of the run that it was answered."""
+        self.hints.watches(workflow_uuid)
+        self.hints.elsewhere("updated", workflow_uuid)
 
     def owns(self, workflow_uuid: str) -> bool:
         """See `Surroundings.owns`."""

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from dbosify._model.protos import (
     EvictionReason,
     HistoryEvent,
     QueryResult,
+    UpdateRequest,
     WorkflowActivation,
     WorkflowActivationJob,
     WorkflowTaskFailedCause,
@@ -85,6 +86,8 @@ class OwnedRun:
         self._look = events is None
         self._news: list[list[HistoryEvent]] = []
         self._messages: list[str] = []
+        self._updates: dict[str, UpdateRequest] = {}
+        """Sent and not answered, by their message: tried again with a failed task."""
         self._under_way = UnderWay(worker, self.uuid, self.run_id, self.add_news)
         self._queries: list[
             tuple[WorkflowActivationJob, int, asyncio.Future[QueryResult | None]]
@@ -110,7 +113,7 @@ class OwnedRun:
     @property
     def _has_news(self) -> bool:
         """Whether there is something that a task should be taken for."""
-        return any(
+        return bool(self._updates) or any(
             not event.worker_may_ignore for group in self._news for event in group
         )
 
@@ -202,6 +205,7 @@ class OwnedRun:
             if message_id not in known:
                 self._messages.append(message_id)
                 self._news.append(events)
+        self._updates = inbox.updates
 
     async def _ready(self) -> TaskFailed | None:
         """Make sure that the replica is there and up to date."""
@@ -245,13 +249,15 @@ class OwnedRun:
             return await self._task_failed(failed)
         if not self._has_news and not replica.driver.has_backlog:
             return False
-        news = self._still_news(replica)
+        news = self._take_news()
+        shown = dict(self._updates)
         faults.reach(Point.BEFORE_TURN)
         outcome: object = replica.driver.begin(
             news,
             now=self.worker.clock.now(),
             next_run_id=new_run_id(self.worker.clock.nanoseconds() // 1_000_000),
             request_id=str(uuid.uuid4()),
+            sent_updates=list(shown.values()),
         )
         if isinstance(outcome, WorkflowActivation):
             outcome = await replica.work(outcome)
@@ -264,16 +270,7 @@ class OwnedRun:
             # decides again, knowing it.
             await self._decide_again(news)
             return False
-        return await self._commit(outcome, news)
-
-    def _still_news(self, replica: Replica) -> list[HistoryEvent]:
-        """The news, but for outcomes of activities that have one already.
-
-        An attempt that somebody ends from outside may end by itself at the same time.
-        """
-        return turn_row.without_second_outcomes(
-            self._take_news(), replica.driver.translator.by_event
-        )
+        return await self._commit(outcome, news, shown)
 
     def _take_news(self) -> list[HistoryEvent]:
         groups, self._news = self._news, []
@@ -294,7 +291,9 @@ class OwnedRun:
 
     # Committing.
 
-    async def _commit(self, turn: Turn, news: list[HistoryEvent]) -> bool:
+    async def _commit(
+        self, turn: Turn, news: list[HistoryEvent], shown: Iterable[str]
+    ) -> bool:
         replica = self.replica
         assert replica is not None
         default = "start" if replica.next_step == 0 else "workflow task"
@@ -309,14 +308,14 @@ class OwnedRun:
             self.token,
             replica.next_step,
             steps,
-            messages=list(self._messages),
+            messages=[*self._messages, *shown],
             begun=begun,
             ended=turn_row.ended_tasks(
                 self.uuid, turn.events, self._under_way.activities
             ),
             close=self._closed(replica, turn),
-            others=self._other_calls(replica, turn, next_row),
         )
+        row.others = self._other_calls(replica, turn, row.close, next_row)
         keeper = self.worker.host.keeper
         losses = keeper.losses
         faults.reach(Point.BEFORE_COMMIT)
@@ -336,9 +335,7 @@ class OwnedRun:
             return False
         faults.reach(Point.AFTER_COMMIT)
         replica.next_step += len(steps)
-        self._messages.clear()
-        self.attempt = 1
-        self._under_way.journaled(turn_row.numbers_of(row.ended))
+        self._written(turn, row, shown)
         if turn.close is not None:
             faults.reach(Point.AFTER_CLOSE)
             await self._after_close(turn.close, next_row)
@@ -354,6 +351,15 @@ class OwnedRun:
         await self.worker.after_turn(self)
         return self.replica is None and self.leaving
 
+    def _written(self, turn: Turn, row: TurnRow, shown: Iterable[str]) -> None:
+        self._messages.clear()
+        for message_id in shown:
+            self._updates.pop(message_id, None)
+        if turn_row.update_answers(turn):
+            self.worker.host.updated(self.uuid)
+        self.attempt = 1
+        self._under_way.journaled(turn_row.numbers_of(row.ended))
+
     def _closed(self, replica: Replica, turn: Turn) -> ClosedRun | None:
         if turn.close is None:
             return None
@@ -365,9 +371,14 @@ class OwnedRun:
         )
 
     def _other_calls(
-        self, replica: Replica, turn: Turn, next_row: StartRow | None
+        self,
+        replica: Replica,
+        turn: Turn,
+        closed: ClosedRun | None,
+        next_row: StartRow | None,
     ) -> list[Call]:
         calls = [
+            *turn_row.update_calls(self.uuid, self.token, turn, closed),
             *turn_row.cancel_calls(
                 self.worker.turn_writer, self.uuid, self.token, turn
             ),
@@ -513,6 +524,7 @@ class OwnedRun:
             replica, self.replica = self.replica, None
             await replica.evict()
         self._look = True
+        self._updates = {}
         self._under_way.look_again()
 
     async def _forget(self, why: str) -> None:

@@ -11,9 +11,12 @@ from dbosify._core.machines.attempt import AttemptMachine
 from dbosify._model import clock, ids
 from dbosify._model.activity import ActivityRow, AttemptState, Progress
 from dbosify._model.effects import (
+    AcceptUpdate,
     CancelActivity,
     Close,
+    CompleteUpdate,
     NewRun,
+    RejectUpdate,
     ScheduleActivity,
     Turn,
     UpsertMemo,
@@ -26,7 +29,7 @@ from dbosify._model.protos import (
     WorkflowExecutionStatus,
 )
 from dbosify._model.start import first_events
-from dbosify._store import activities, runs
+from dbosify._store import activities, runs, updates
 from dbosify._store.engine import Call
 from dbosify._store.journal import BegunActivity, ClosedRun
 from dbosify._store.runs import Owner, StartRow
@@ -129,28 +132,6 @@ def closed_numbers(events: Sequence[HistoryEvent]) -> list[int]:
         ):
             numbers.append(getattr(event, name).scheduled_event_id)
     return numbers
-
-
-def without_second_outcomes(
-    news: list[HistoryEvent], pending: Container[int]
-) -> list[HistoryEvent]:
-    """The news, but for what ends activities a second time.
-
-    Args:
-        news: in order.
-        pending: numbers of the events that opened what is not over.
-    """
-    kept, over = [], set()
-    for event in news:
-        name = event.WhichOneof("attributes") or ""
-        if name.startswith("activity_task_"):
-            number = getattr(event, name).scheduled_event_id
-            if number in over or number not in pending:
-                continue
-            if event.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
-                over.add(number)
-        kept.append(event)
-    return kept
 
 
 def ended_tasks(
@@ -259,6 +240,26 @@ def upsert_calls(replica: Replica, token: str, turn: Turn) -> list[Call]:
                 "memo": driver.memo.SerializeToString(),
             },
         )
+    ]
+
+
+def update_calls(
+    workflow_uuid: str, token: str, turn: Turn, closed: ClosedRun | None
+) -> list[Call]:
+    """Statements that tell those who wait for updates what the turn made of them."""
+    answers = update_answers(turn)
+    if not answers:
+        return []
+    end = (closed.close_time, closed.history_length) if closed else None
+    return [updates.answered(workflow_uuid, token, answers, end)]
+
+
+def update_answers(turn: Turn) -> list[updates.Answer]:
+    """What a turn made of its run's updates, in its order."""
+    return [
+        effect
+        for effect in turn.effects
+        if isinstance(effect, AcceptUpdate | CompleteUpdate | RejectUpdate)
     ]
 
 

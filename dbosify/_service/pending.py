@@ -49,6 +49,8 @@ def pending_events(
         run["execution_time"].timestamp() > clock.seconds(now)
     )
     news = any(not event.worker_may_ignore for event in result)
+    # An update has no event, but the task that will show it is there already.
+    news = news or (inbox is not None and bool(inbox.updates))
     due = not waiting and (news or not _had_task(events))
     if due and not _has_open_task(events):
         result.append(_task(events[0], result[-1].event_time if result else now))

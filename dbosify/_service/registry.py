@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 
 from .context import Context
 from .rpc import (
-    activity_tasks,
     cancel,
     describe,
     history,
+    multi_operation,
     query,
     schedule_views,
     schedules,
@@ -24,6 +24,7 @@ from .rpc import (
     system,
     terminate,
     time_skipping,
+    update,
 )
 
 Rpc: TypeAlias = Callable[[Context, Any], Awaitable[Any]]
@@ -31,18 +32,11 @@ Rpc: TypeAlias = Callable[[Context, Any], Awaitable[Any]]
 IMPLEMENTED: dict[str, Rpc] = {
     function.__name__: function
     for function in (
-        activity_tasks.record_activity_task_heartbeat,
-        activity_tasks.record_activity_task_heartbeat_by_id,
-        activity_tasks.respond_activity_task_canceled,
-        activity_tasks.respond_activity_task_canceled_by_id,
-        activity_tasks.respond_activity_task_completed,
-        activity_tasks.respond_activity_task_completed_by_id,
-        activity_tasks.respond_activity_task_failed,
-        activity_tasks.respond_activity_task_failed_by_id,
         cancel.request_cancel_workflow_execution,
         describe.describe_workflow_execution,
         history.get_workflow_execution_history,
         history.get_workflow_execution_history_reverse,
+        multi_operation.execute_multi_operation,
         query.query_workflow,
         schedule_views.count_schedules,
         schedule_views.describe_schedule,
@@ -65,20 +59,17 @@ IMPLEMENTED: dict[str, Rpc] = {
         time_skipping.sleep_until,
         time_skipping.unlock_time_skipping,
         time_skipping.unlock_time_skipping_with_sleep,
+        update.poll_workflow_execution_update,
+        update.update_workflow_execution,
     )
 }
 
 NEEDS_NO_NAMESPACE = frozenset(
     {
-        "describe_namespace",
         "get_cluster_info",
         "get_current_time",
         "get_system_info",
         "lock_time_skipping",
-        "record_activity_task_heartbeat",
-        "respond_activity_task_canceled",
-        "respond_activity_task_completed",
-        "respond_activity_task_failed",
         "sleep",
         "sleep_until",
         "unlock_time_skipping",
@@ -114,7 +105,6 @@ UNIMPLEMENTED: dict[str, str] = {
     "describe_worker_deployment": _LATER,
     "describe_worker_deployment_version": _LATER,
     "describe_workflow_rule": _LATER,
-    "execute_multi_operation": _LATER,
     "fetch_worker_config": _LATER,
     "get_current_deployment": _LATER,
     "get_deployment_reachability": _LATER,
@@ -143,8 +133,9 @@ UNIMPLEMENTED: dict[str, str] = {
     "poll_nexus_operation_execution": _LATER,
     "poll_nexus_task_queue": _IN_PROCESS,
     "poll_workflow_execution_time_skipping": _LATER,
-    "poll_workflow_execution_update": _LATER,
     "poll_workflow_task_queue": _IN_PROCESS,
+    "record_activity_task_heartbeat": _LATER,
+    "record_activity_task_heartbeat_by_id": _LATER,
     "record_worker_heartbeat": _IN_PROCESS,
     "register_namespace": _LATER,
     "request_cancel_activity_execution": _LATER,
@@ -153,6 +144,12 @@ UNIMPLEMENTED: dict[str, str] = {
     "reset_activity_execution": _LATER,
     "reset_sticky_task_queue": _IN_PROCESS,
     "reset_workflow_execution": _LATER,
+    "respond_activity_task_canceled": _LATER,
+    "respond_activity_task_canceled_by_id": _LATER,
+    "respond_activity_task_completed": _LATER,
+    "respond_activity_task_completed_by_id": _LATER,
+    "respond_activity_task_failed": _LATER,
+    "respond_activity_task_failed_by_id": _LATER,
     "respond_nexus_task_completed": _IN_PROCESS,
     "respond_nexus_task_failed": _IN_PROCESS,
     "respond_query_task_completed": _IN_PROCESS,
@@ -183,7 +180,6 @@ UNIMPLEMENTED: dict[str, str] = {
     "update_worker_deployment_version_compute_config": _LATER,
     "update_worker_deployment_version_metadata": _LATER,
     "update_worker_versioning_rules": _LATER,
-    "update_workflow_execution": _LATER,
     "update_workflow_execution_options": _LATER,
     "validate_worker_deployment_version_compute_config": _LATER,
     "add_or_update_remote_cluster": _NO_CLUSTER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from operator import itemgetter
 from typing import Any
@@ -12,11 +12,13 @@ from typing import Any
 from dbosify._model import ids, journal
 from dbosify._model.journal import Step
 from dbosify._model.protos import (
+    EventType,
     Failure,
     HistoryEvent,
     Payload,
     Payloads,
     SearchAttributes,
+    UpdateRequest,
     WorkflowExecutionStartedEventAttributes,
     WorkflowExecutionStatus,
 )
@@ -24,6 +26,7 @@ from dbosify._model.protos import (
 from .engine import Call, Connection, Database, Rows
 
 _END_OF_TIME = 253_402_300_799
+_UPDATE = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED
 OPEN = int(WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING)
 
 
@@ -389,6 +392,8 @@ class Inbox:
     message_ids: list[str]
     groups: list[list[HistoryEvent]]
     """The events of each message."""
+    updates: dict[str, UpdateRequest] = field(default_factory=dict)
+    """Messages that history has no event for: updates, oldest first."""
 
 
 async def read_inboxes(
@@ -423,11 +428,18 @@ def _inboxes(rows: Rows) -> dict[str, Inbox]:
     result = {}
     for row in rows:
         messages = sorted(unsorted[row["workflow_uuid"]], key=itemgetter(0))
+        sent = {
+            message_id: events[0].workflow_execution_update_admitted_event_attributes
+            for _, message_id, events in messages
+            if events[0].event_type == _UPDATE
+        }
+        messages = [message for message in messages if message[1] not in sent]
         result[row["workflow_uuid"]] = Inbox(
             row["inbox"],
             row["owner_xid"],
             [message_id for _, message_id, _ in messages],
             [events for _, _, events in messages],
+            {message_id: admitted.request for message_id, admitted in sent.items()},
         )
     return result
 

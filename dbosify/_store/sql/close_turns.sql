@@ -23,7 +23,11 @@ WITH closing AS (
       memo = coalesce(c.memo, e.memo), task_failure = NULL
   FROM closing c JOIN fence USING (workflow_uuid)
   WHERE e.workflow_uuid = c.workflow_uuid
-    AND e.inbox = c.inbox
+    AND (e.inbox = c.inbox OR e.inbox = c.inbox + (
+      -- Unlike other messages, an update does not keep a run from its end.
+      SELECT count(*) FROM {schema}.dbosify_updates u
+      WHERE u.run_id = e.run_id AND u.number > c.inbox
+    ))
     AND e.close_time IS NULL
   RETURNING e.workflow_uuid
 ), step AS (

@@ -50,6 +50,7 @@ OUR_TABLES = {
     "dbosify_queries",
     "dbosify_rates",
     "dbosify_schedules",
+    "dbosify_updates",
     "dbosify_virtual_time",
     "dbosify_workers",
 }
@@ -579,6 +580,7 @@ def test_each_access_path_has_its_index(shared: DatabaseUrl) -> None:
         ("dbosify_queries", "(query_id)"),
         ("dbosify_rates", "(task_queue)"),
         ("dbosify_schedules", "(schedule_id)"),
+        ("dbosify_updates", "(run_id, update_id)"),
     }
 
 

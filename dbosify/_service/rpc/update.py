@@ -1,0 +1,70 @@
+"""UpdateWorkflowExecution and PollWorkflowExecutionUpdate."""
+
+from __future__ import annotations
+
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowExecutionUpdateRequest,
+    PollWorkflowExecutionUpdateResponse,
+    UpdateWorkflowExecutionRequest,
+    UpdateWorkflowExecutionResponse,
+)
+
+from dbosify._service import errors, updating, validate
+from dbosify._service.context import Context
+from dbosify._service.update_checks import ACCEPTED, check
+from dbosify._service.updating import Aborted, Target
+
+
+async def update_workflow_execution(
+    context: Context, request: UpdateWorkflowExecutionRequest
+) -> UpdateWorkflowExecutionResponse:
+    """Send an update and wait until it has reached the stage that was asked for."""
+    check(request)
+    workflow_id, run_id = validate.execution(request.workflow_execution)
+    target = Target(workflow_id, run_id, request.first_execution_run_id or None)
+    while True:
+        update = updating.sent(context, request)
+        admitted_to = await updating.admit(context, target, update)
+        try:
+            progress = await updating.reach(
+                context,
+                workflow_id,
+                admitted_to,
+                update.update_id,
+                request.wait_policy.lifecycle_stage,
+            )
+        except Aborted as aborted:
+            if aborted.continued and run_id is None:
+                continue  # the run that follows has not heard of it yet
+            raise aborted.error() from None
+        return updating.response(context, workflow_id, update.update_id, progress)
+
+
+async def poll_workflow_execution_update(
+    context: Context, request: PollWorkflowExecutionUpdateRequest
+) -> PollWorkflowExecutionUpdateResponse:
+    """Wait until an update has reached the stage that was asked for, if it is known."""
+    if not request.HasField("update_ref"):
+        raise errors.invalid("UpdateRef is not set on request.")
+    reference = request.update_ref
+    workflow_id, run_id = validate.execution(reference.workflow_execution)
+    validate.clean(reference.update_id)
+    target = Target(workflow_id, run_id)
+    stage = request.wait_policy.lifecycle_stage
+    try:
+        row, progress = await updating.look(context, target, reference.update_id)
+        if progress is None or progress.rejected:
+            raise updating.update_not_found(reference.update_id)
+        if stage >= ACCEPTED and progress.stage < stage:
+            progress = await updating.reach(
+                context, workflow_id, row["run_id"], reference.update_id, stage
+            )
+    except Aborted:
+        raise updating.update_not_found(reference.update_id) from None
+    answer = updating.response(context, workflow_id, reference.update_id, progress)
+    result = PollWorkflowExecutionUpdateResponse(
+        stage=answer.stage, update_ref=answer.update_ref
+    )
+    if answer.HasField("outcome"):
+        result.outcome.CopyFrom(answer.outcome)
+    return result
