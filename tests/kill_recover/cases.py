@@ -26,7 +26,6 @@ from tests.kill_recover.scenarios import (
     Retried,
     Sequential,
     Signals,
-    SpokenFor,
     Timers,
 )
 
@@ -256,13 +255,6 @@ SCENARIOS = (
         options={"disable_eager_activity_execution": True},
         queued=True,
         elsewhere="queued activities",
-    ),
-    Scenario(
-        "completed from outside",
-        SpokenFor,
-        [["said for it", "spoke"]],
-        hits=_turns(2) | _activities(2),
-        never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
     ),
 )
 
