@@ -57,11 +57,13 @@ PLANNED_FEATURES = frozenset(
 
 BUILT_FEATURES: frozenset[str] = frozenset(
     {
+        "async completion",
         "attached requests",
         "cron schedules",
         "run timeouts",
         "schedules",
         "signal-with-start",
+        "size limits",
         "suggested continue-as-new limit",
         "time skipping",
         "updates",
@@ -72,8 +74,6 @@ BUILT_FEATURES: frozenset[str] = frozenset(
 NOT_BUILT: tuple[tuple[str, str], ...] = (
     (r"test_of_several_mistakes_the_first", "typed search attributes"),
     (r"test_contract_start_validation.*search.attribute", "typed search attributes"),
-    (r"test_contract_activities_sizes\.py", "size limits"),
-    (r"test_a_big_failure_is_cut_while", "size limits"),
     (r"test_a_terminated_run_still_tells_what_it", "pending activities of closed runs"),
 )
 """Cases of a test, or files, that need a feature although the rest of them does not."""

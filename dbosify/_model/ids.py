@@ -38,6 +38,18 @@ def scheduled_event_id_of(task_id: str) -> int:
     return int(task_id.rpartition("/")[2])
 
 
+def workflow_uuid_of_task(task_id: str) -> str:
+    """The run in an activity's DBOS id.
+
+    Raises:
+        ValueError: it is the id of something else.
+    """
+    uuid, _, number = task_id.rpartition("/activity/")
+    if not uuid or not number.isdecimal():
+        raise ValueError(task_id)
+    return uuid
+
+
 def activity_queue(task_queue: str) -> str:
     """The DBOS queue that holds the activity tasks of a Temporal task queue."""
     return ACTIVITY_QUEUE_PREFIX + task_queue

@@ -17,6 +17,7 @@ from dbosify._model import clock, failures
 from dbosify._model.activity import ActivityRow, AttemptState
 from dbosify._model.protos import (
     ActivityCancelReason,
+    ActivityExecutionResult,
     ActivityHeartbeat,
     ActivityTask,
     ActivityTaskCompletion,
@@ -382,7 +383,11 @@ class ActivityWorker:
         if held.gone or held.machine.state is not AttemptState.STARTED:
             self._cancel(running, "NOT_FOUND", is_not_found=True)
             return
-        held.machine.beat(self.host.clock.seconds(), details)
+        held.machine.beat(self.host.clock.seconds(), details, self.options.identity)
+        if held.machine.state is not AttemptState.STARTED:
+            await held.settle()
+            self._cancel(running, "NOT_FOUND", is_not_found=True)
+            return
         held.watch_deadline()
         held.row.deadline = held.machine.deadline
         call = activities.beat(held.row)
@@ -442,20 +447,16 @@ class ActivityWorker:
         result = completion.result
         match result.WhichOneof("status"):
             case "completed":
-                value = result.completed
-                machine.complete(
-                    now, value.result if value.HasField("result") else None, identity
-                )
+                machine.complete(now, _result_of(result), identity)
             case "failed":
                 if running.unsent is not None:
-                    machine.beat(now, running.unsent)
+                    machine.beat(now, running.unsent, identity)
                 machine.fail(now, result.failed.failure, identity)
             case "cancelled":
                 if not self._end_cancelled(running, completion, now):
                     return
             case _:
-                if held.row.eager:
-                    await held.detach()
+                await held.hand_out()
                 return
         await held.settle()
 
@@ -481,3 +482,9 @@ class ActivityWorker:
         details = info.details if info.HasField("details") else None
         machine.canceled(now, details, self.options.identity)
         return True
+
+
+def _result_of(result: ActivityExecutionResult) -> Payloads | None:
+    if not result.completed.HasField("result"):
+        return None
+    return Payloads(payloads=[result.completed.result])

@@ -12,10 +12,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from dbosify._core.machines.attempt import AttemptMachine
-from dbosify._model import ids
 from dbosify._model.activity import ActivityRow, AttemptState
+from dbosify._service import settling
 from dbosify._store import activities
-from dbosify._store.engine import LOST_CONNECTION, Connection
+from dbosify._store.engine import LOST_CONNECTION, Connection, Rows
 
 from .expiry import close_all_expired
 from .hints import hinted
@@ -79,21 +79,14 @@ class DueRole:
         for queue in {row["queue_name"] for row in woken}:
             self._host.run_queued(queue)
         await close_all_expired(self._host)
-        told: list[tuple[str, str | None, str]] = []
+        told: list[tuple[ActivityRow, Rows]] = []
         async with database.transaction() as connection:
             for row in await activities.due(database, connection):
-                await self._settle(connection, row, told)
-        for kind, uuid, queue in told:
-            if kind == "ended" and uuid is not None:
-                self._host.messaged(uuid)
-            self._host.run_queued(queue)
+                told.append((row, await self._settle(connection, row)))
+        for row, stored in told:
+            settling.tell(self._host, row, stored)
 
-    async def _settle(
-        self,
-        connection: Connection,
-        row: ActivityRow,
-        told: list[tuple[str, str | None, str]],
-    ) -> None:
+    async def _settle(self, connection: Connection, row: ActivityRow) -> Rows:
         database = self._host.database
         machine = AttemptMachine(row.scheduled, row.progress, row.state)
         now = self._host.clock.seconds()
@@ -106,18 +99,9 @@ class DueRole:
         row.state = machine.attempt_state
         row.closing = machine.closing
         row.deadline = machine.deadline
-        if row.state is AttemptState.OVER:
-            call = activities.end(row)
-            for run in await database.run(connection, call.name, call.params):
-                told.append(("ended", run["workflow_uuid"], run["queue_name"]))
-            return
         if row.state is AttemptState.STARTED:
             call = activities.postpone(row)
             await database.run(connection, call.name, call.params)
-            return
-        call = activities.requeue(row)
-        await database.run(connection, call.name, call.params)
-        options = row.scheduled.activity_task_scheduled_event_attributes
-        told.append(("queued", None, ids.activity_queue(options.task_queue.name)))
-        if row.state is AttemptState.BACKOFF:
-            self._host.wake_at(row.progress.attempt_scheduled_at)
+            return []
+        call = activities.outcome(row)
+        return await database.run(connection, call.name, call.params)

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from dbosify._core.machines.attempt import AttemptMachine
-from dbosify._model import ids
 from dbosify._model.activity import ActivityRow, AttemptState
+from dbosify._service import settling
 from dbosify._store import activities
 
 if TYPE_CHECKING:
@@ -118,6 +118,22 @@ class HeldActivity:
             self.run = None
             return True
 
+    async def hand_out(self) -> None:
+        """Let it go on outside of any worker: whoever has its token ends it."""
+        async with self._turn:
+            if self.gone:
+                return
+            self.row.deadline = self.machine.deadline
+            call = activities.hand_out(self.row)
+            await self.host.database.fetch(call.name, call.params)
+            self.gone = True
+            self.stop_watching()
+            run, self.run = self.run, None
+            if run is not None:
+                run.activities.pop(self.event_id, None)
+            if self.row.deadline is not None:
+                self.host.wake_at(self.row.deadline)
+
     async def settle(self) -> None:
         """Store what became of the attempt and pass it on."""
         async with self._turn:
@@ -138,11 +154,7 @@ class HeldActivity:
             if run is not None:
                 run.activity_over(self)
             return
-        call = activities.end(self.row)
-        for told in await self.host.database.fetch(call.name, call.params):
-            self.host.messaged(told["workflow_uuid"])
-            if told["executor_id"] is None:
-                self.host.run_queued(told["queue_name"])
+        await settling.store(self.host.database, self.host, self.row)
 
     async def _retry(self, run: Run | None) -> None:
         row = self.row
@@ -150,12 +162,5 @@ class HeldActivity:
         row.deadline = self.machine.deadline
         if run is not None:
             run.activities.pop(self.event_id, None)
-        call = activities.requeue(row)
-        if not await self.host.database.fetch(call.name, call.params):
+        if not await settling.store(self.host.database, self.host, row):
             logger.debug("activity %s is no longer this attempt's", row.task_id)
-            return
-        options = row.scheduled.activity_task_scheduled_event_attributes
-        if row.state is AttemptState.BACKOFF:
-            self.host.wake_at(row.progress.attempt_scheduled_at)
-        else:
-            self.host.run_queued(ids.activity_queue(options.task_queue.name))

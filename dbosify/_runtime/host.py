@@ -18,6 +18,8 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from dbosify._core.machines.attempt import AttemptMachine
+from dbosify._model.activity import ActivityRow
 from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
 from dbosify._store import runs, virtual_time
 from dbosify._store.engine import LOST_CONNECTION, Database
@@ -232,6 +234,10 @@ class Host:
         """Make the database's clock one that tests set ahead."""
         await virtual_time.begin(self.database)
         self.clock.virtual = True
+
+    def attempt(self, row: ActivityRow) -> AttemptMachine:
+        """See `Surroundings.attempt`."""
+        return AttemptMachine(row.scheduled, row.progress, row.state)
 
     def now(self) -> Timestamp:
         """See `Surroundings.now`."""

@@ -249,7 +249,7 @@ class OwnedRun:
             return await self._task_failed(failed)
         if not self._has_news and not replica.driver.has_backlog:
             return False
-        news = self._take_news()
+        news = self._still_news(replica)
         shown = dict(self._updates)
         faults.reach(Point.BEFORE_TURN)
         outcome: object = replica.driver.begin(
@@ -271,6 +271,15 @@ class OwnedRun:
             await self._decide_again(news)
             return False
         return await self._commit(outcome, news, shown)
+
+    def _still_news(self, replica: Replica) -> list[HistoryEvent]:
+        """The news, but for outcomes of activities that have one already.
+
+        An attempt that somebody ends from outside may end by itself at the same time.
+        """
+        return turn_row.without_second_outcomes(
+            self._take_news(), replica.driver.translator.by_event
+        )
 
     def _take_news(self) -> list[HistoryEvent]:
         groups, self._news = self._news, []

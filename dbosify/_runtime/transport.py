@@ -215,9 +215,7 @@ class PostgresServiceClient(_BridgeServiceClient):
         deadline: float | None,
     ) -> Any:
         namespace = getattr(request, "namespace", "") or ""
-        if rpc in registry.NEEDS_NO_NAMESPACE or (
-            rpc == "describe_namespace" and not namespace
-        ):
+        if not namespace and rpc in registry.NEEDS_NO_NAMESPACE:
             namespace = self.created_namespace or "default"
         host = await self.host(namespace)
         context = Context(host.database, namespace, host, deadline)

@@ -134,6 +134,28 @@ def closed_numbers(events: Sequence[HistoryEvent]) -> list[int]:
     return numbers
 
 
+def without_second_outcomes(
+    news: list[HistoryEvent], pending: Container[int]
+) -> list[HistoryEvent]:
+    """The news, but for what ends activities a second time.
+
+    Args:
+        news: in order.
+        pending: numbers of the events that opened what is not over.
+    """
+    kept, over = [], set()
+    for event in news:
+        name = event.WhichOneof("attributes") or ""
+        if name.startswith("activity_task_"):
+            number = getattr(event, name).scheduled_event_id
+            if number in over or number not in pending:
+                continue
+            if event.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+                over.add(number)
+        kept.append(event)
+    return kept
+
+
 def ended_tasks(
     workflow_uuid: str, events: Sequence[HistoryEvent], held: Container[int]
 ) -> list[str]:

@@ -8,7 +8,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
+from dbosify._model.activity import ActivityRow, AttemptState, Progress
+from dbosify._model.protos import (
+    Failure,
+    HistoryEvent,
+    Payloads,
+    QueryResult,
+    Timestamp,
+)
 from dbosify._store.engine import Database
 from dbosify._store.runs import Claim, Owner
 
@@ -19,6 +26,9 @@ class Surroundings(Protocol):
     @property
     def skipped_time(self) -> SkippedTime | None:
         """The clock that tests set ahead, if the database has one."""
+
+    def attempt(self, row: ActivityRow) -> Attempt:
+        """The core's machine for an activity's attempts."""
 
     def now(self) -> Timestamp:
         """The database's time, as well as this process knows it."""
@@ -78,6 +88,39 @@ class Watch(Protocol):
 
     async def wait(self, seconds: float) -> None:
         """Return at the next hint, or after `seconds`."""
+
+
+class Attempt(Protocol):
+    """What the core knows of an activity's attempts; see its machine."""
+
+    progress: Progress
+    closing: tuple[HistoryEvent, ...] | None
+
+    @property
+    def attempt_state(self) -> AttemptState:
+        """Where the activity stands."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When it must be looked at, seconds since 1970."""
+
+    def due(self, now: float) -> None:
+        """The deadline has come."""
+
+    def start(self, now: float, *, identity: str, token: str) -> None:
+        """Somebody takes the attempt."""
+
+    def beat(self, now: float, details: Payloads | None, identity: str) -> None:
+        """The attempt is alive."""
+
+    def complete(self, now: float, result: Payloads | None, identity: str) -> None:
+        """The attempt returned."""
+
+    def fail(self, now: float, failure: Failure, identity: str) -> None:
+        """The attempt raised."""
+
+    def canceled(self, now: float, details: Payloads | None, identity: str) -> None:
+        """The attempt ended because it was asked to."""
 
 
 class SkippedTime(Protocol):

@@ -60,6 +60,22 @@ def already_completed() -> RPCError:
     return not_found("workflow execution already completed")
 
 
+def attempt_gone() -> RPCError:
+    """No attempt of that name is under way."""
+    return not_found(
+        "invalid activityID or activity already timed out or invoking workflow is"
+        " completed"
+    )
+
+
+def activity_not_pending(activity_id: str) -> RPCError:
+    """The run has no open activity of that id."""
+    return not_found(
+        f"cannot find pending activity with ActivityID {activity_id}, check workflow"
+        " execution history for more details"
+    )
+
+
 def chain_mismatch() -> RPCError:
     """The run belongs to another chain than the request says."""
     return not_found("workflow execution not found")

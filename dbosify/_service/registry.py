@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from .context import Context
 from .rpc import (
+    activity_tasks,
     cancel,
     describe,
     history,
@@ -32,6 +33,14 @@ Rpc: TypeAlias = Callable[[Context, Any], Awaitable[Any]]
 IMPLEMENTED: dict[str, Rpc] = {
     function.__name__: function
     for function in (
+        activity_tasks.record_activity_task_heartbeat,
+        activity_tasks.record_activity_task_heartbeat_by_id,
+        activity_tasks.respond_activity_task_canceled,
+        activity_tasks.respond_activity_task_canceled_by_id,
+        activity_tasks.respond_activity_task_completed,
+        activity_tasks.respond_activity_task_completed_by_id,
+        activity_tasks.respond_activity_task_failed,
+        activity_tasks.respond_activity_task_failed_by_id,
         cancel.request_cancel_workflow_execution,
         describe.describe_workflow_execution,
         history.get_workflow_execution_history,
@@ -66,10 +75,15 @@ IMPLEMENTED: dict[str, Rpc] = {
 
 NEEDS_NO_NAMESPACE = frozenset(
     {
+        "describe_namespace",
         "get_cluster_info",
         "get_current_time",
         "get_system_info",
         "lock_time_skipping",
+        "record_activity_task_heartbeat",
+        "respond_activity_task_canceled",
+        "respond_activity_task_completed",
+        "respond_activity_task_failed",
         "sleep",
         "sleep_until",
         "unlock_time_skipping",
@@ -134,8 +148,6 @@ UNIMPLEMENTED: dict[str, str] = {
     "poll_nexus_task_queue": _IN_PROCESS,
     "poll_workflow_execution_time_skipping": _LATER,
     "poll_workflow_task_queue": _IN_PROCESS,
-    "record_activity_task_heartbeat": _LATER,
-    "record_activity_task_heartbeat_by_id": _LATER,
     "record_worker_heartbeat": _IN_PROCESS,
     "register_namespace": _LATER,
     "request_cancel_activity_execution": _LATER,
@@ -144,12 +156,6 @@ UNIMPLEMENTED: dict[str, str] = {
     "reset_activity_execution": _LATER,
     "reset_sticky_task_queue": _IN_PROCESS,
     "reset_workflow_execution": _LATER,
-    "respond_activity_task_canceled": _LATER,
-    "respond_activity_task_canceled_by_id": _LATER,
-    "respond_activity_task_completed": _LATER,
-    "respond_activity_task_completed_by_id": _LATER,
-    "respond_activity_task_failed": _LATER,
-    "respond_activity_task_failed_by_id": _LATER,
     "respond_nexus_task_completed": _IN_PROCESS,
     "respond_nexus_task_failed": _IN_PROCESS,
     "respond_query_task_completed": _IN_PROCESS,

@@ -78,6 +78,26 @@ async def claim(
     return [_row(row) for row in rows]
 
 
+async def find(
+    database: Database,
+    run_id: str,
+    *,
+    task_id: str | None = None,
+    activity_id: str | None = None,
+) -> ActivityRow | None:
+    """An activity of a run that is not over, by either of its ids."""
+    rows = await database.fetch(
+        "find_activity",
+        {"run_id": run_id, "task_id": task_id, "activity_id": activity_id},
+    )
+    return _row(rows[0]) if rows else None
+
+
+def outcome(row: ActivityRow) -> Call:
+    """Store what became of an attempt, if `row.token` is still valid."""
+    return end(row) if row.state is AttemptState.OVER else requeue(row)
+
+
 def requeue(row: ActivityRow) -> Call:
     """Store the end of an attempt and queue the next, if `row.token` is still valid."""
     progress = row.progress
@@ -182,4 +202,12 @@ def detach(row: ActivityRow) -> Call:
             "executor_id": row.executor_id,
             "deadline": row.deadline,
         },
+    )
+
+
+def hand_out(row: ActivityRow) -> Call:
+    """Let an attempt go on outside of any worker."""
+    return Call(
+        "hand_out_activity",
+        {"task_id": row.task_id, "token": row.token, "deadline": row.deadline},
     )

@@ -26,6 +26,7 @@ from tests.kill_recover.scenarios import (
     Retried,
     Sequential,
     Signals,
+    SpokenFor,
     Timers,
 )
 
@@ -255,6 +256,13 @@ SCENARIOS = (
         options={"disable_eager_activity_execution": True},
         queued=True,
         elsewhere="queued activities",
+    ),
+    Scenario(
+        "completed from outside",
+        SpokenFor,
+        [["said for it", "spoke"]],
+        hits=_turns(2) | _activities(2),
+        never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
     ),
 )
 

@@ -15,6 +15,7 @@ from typing import Any
 from dbosify import activity, workflow
 from dbosify.common import RetryPolicy
 from dbosify.exceptions import ActivityError, ApplicationError
+from dbosify.service import RPCError, RPCStatusCode
 from tests.kill_recover import effects
 from tests.kill_recover.effects import Effect
 
@@ -42,7 +43,7 @@ class Activities:
     @property
     def all(self) -> list[Callable[..., Any]]:
         """For a worker."""
-        return [self.act, self.climb, self.linger]
+        return [self.act, self.climb, self.linger, self.hand_over, self.speak_for]
 
     @activity.defn
     async def act(self, name: str) -> str:
@@ -74,6 +75,29 @@ class Activities:
         if attempt == 1:
             await asyncio.Event().wait()
         return f"attempt {attempt}"
+
+    @activity.defn
+    async def hand_over(self) -> str:
+        """Leave the outcome to somebody else."""
+        await self._leave_trace("handed over")
+        activity.raise_complete_async()
+
+    @activity.defn
+    async def speak_for(self, activity_id: str) -> str:
+        """Complete another activity of the run, unless that is done already."""
+        info = activity.info()
+        await self._leave_trace("speaks")
+        handle = activity.client().get_async_activity_handle(
+            workflow_id=info.workflow_id or "",
+            run_id=info.workflow_run_id,
+            activity_id=activity_id,
+        )
+        try:
+            await handle.complete("said for it")
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        return "spoke"
 
     async def _leave_trace(self, detail: str) -> None:
         info = activity.info()
@@ -269,6 +293,26 @@ class Lingers:
         )
 
 
+@workflow.defn(sandboxed=False)
+class SpokenFor:
+    """An activity that another one completes."""
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Have both at once."""
+        both = await asyncio.gather(
+            workflow.execute_activity_method(
+                Activities.hand_over,
+                activity_id="handed",
+                start_to_close_timeout=PATIENT,
+            ),
+            workflow.execute_activity_method(
+                Activities.speak_for, "handed", start_to_close_timeout=PATIENT
+            ),
+        )
+        return list(both)
+
+
 WORKFLOWS = (
     Sequential,
     Parallel,
@@ -282,5 +326,6 @@ WORKFLOWS = (
     Fragile,
     Heartbeats,
     Lingers,
+    SpokenFor,
 )
 """What every worker serves."""

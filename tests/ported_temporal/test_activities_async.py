@@ -7,7 +7,9 @@ from dbosify.client import AsyncActivityHandle, Client
 from dbosify.exceptions import ApplicationError
 from dbosify.worker import Worker
 from tests.ported_temporal.activity_calls import failed_call, start_call
+from tests.ported_temporal.activity_history import start_order, story_of
 from tests.ported_temporal.desk import Desk
+from tests.ported_temporal.one_activity import OneActivityWorkflow, Order
 from tests.ported_temporal.scaffold import new_worker
 
 pytestmark = pytest.mark.needs("async completion")
@@ -66,3 +68,28 @@ async def test_activity_async_heartbeat_and_fail(
     assert isinstance(cause, ApplicationError)
     assert str(cause) == "second try"
     assert list(cause.details) == ["second details"]
+
+
+@by_token_or_id
+async def test_the_first_to_speak_for_an_activity_is_heard(
+    client: Client, by_token: bool
+) -> None:
+    async def say_twice() -> str:
+        info = activity.info()
+        if by_token:
+            handle = client.get_async_activity_handle(task_token=info.task_token)
+        else:
+            handle = client.get_async_activity_handle(
+                workflow_id=info.workflow_id or "",
+                run_id=info.workflow_run_id,
+                activity_id=info.activity_id,
+            )
+        await handle.complete("first")
+        return "second"
+
+    said = activity.defn(say_twice)
+    async with new_worker(client, OneActivityWorkflow, activities=[said]) as worker:
+        order = Order("say_twice", start_to_close=30)
+        handle = await start_order(client, worker, order)
+        assert await handle.result() == "first"
+    assert (await story_of(handle)).names == ["scheduled", "started", "completed"]

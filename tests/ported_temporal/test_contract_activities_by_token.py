@@ -138,8 +138,9 @@ def not_pending(activity_id: str) -> Refusal:
     [
         (b"", "Task token not set on request."),
         (b"\xff garbage", "Error deserializing task token."),
+        (b"[1, 2]", "Error deserializing task token."),
     ],
-    ids=["empty", "garbage"],
+    ids=["empty", "garbage", "of others"],
 )
 async def test_a_token_that_is_none_is_refused(
     client: Client, rpc: str, token: bytes, complaint: str

@@ -20,7 +20,7 @@ from temporalio.api.history.v1 import (
 
 from dbosify._core.fsm import Machine, Table, To
 from dbosify._core.retry import Verdict, decide
-from dbosify._model import clock, failures
+from dbosify._model import clock, failures, limits
 from dbosify._model.activity import AttemptState as State
 from dbosify._model.activity import Progress
 from dbosify._model.protos import (
@@ -28,7 +28,6 @@ from dbosify._model.protos import (
     EventType,
     Failure,
     HistoryEvent,
-    Payload,
     Payloads,
     RetryState,
     TimeoutType,
@@ -92,8 +91,8 @@ class AttemptMachine(Machine):
         """A worker takes the attempt."""
         self.fire(Input.START, now, identity, token)
 
-    def complete(self, now: float, result: Payload | None, identity: str) -> None:
-        """The attempt returned."""
+    def complete(self, now: float, result: Payloads | None, identity: str) -> None:
+        """The attempt returned; what it returned may be too big."""
         self.fire(Input.COMPLETE, now, result, identity)
 
     def fail(self, now: float, failure: Failure, identity: str) -> None:
@@ -108,9 +107,9 @@ class AttemptMachine(Machine):
         """The workflow asks for the end; an attempt that runs hears of it later."""
         self.fire(Input.CANCEL, now)
 
-    def beat(self, now: float, details: Payloads | None) -> None:
-        """The attempt is alive."""
-        self.fire(Input.HEARTBEAT, now, details)
+    def beat(self, now: float, details: Payloads | None, identity: str) -> None:
+        """The attempt is alive; what it says may be too much and end it."""
+        self.fire(Input.HEARTBEAT, now, details, identity)
 
     def due(self, now: float) -> None:
         """The deadline has come."""
@@ -128,12 +127,13 @@ class AttemptMachine(Machine):
         self.progress.identity = identity
         self.progress.token = token
 
-    def _on_complete(self, now: float, result: Payload | None, identity: str) -> None:
+    def _on_complete(self, now: float, result: Payloads | None, identity: str) -> None:
+        if result is not None and result.ByteSize() > limits.BLOB:
+            self._fail_for_good(now, "Complete result exceeds size limit.", identity)
+            return
         completed = ActivityTaskCompletedEventAttributes(
-            scheduled_event_id=self.event_id, identity=identity
+            scheduled_event_id=self.event_id, result=result, identity=identity
         )
-        if result is not None:
-            completed.result.payloads.append(result)
         self._close(
             now,
             HistoryEvent(
@@ -143,6 +143,7 @@ class AttemptMachine(Machine):
         )
 
     def _on_fail(self, now: float, failure: Failure, identity: str) -> None:
+        failure = limits.within(failure, limits.BLOB, cut_to=limits.CUT_FAILURE)
         verdict = self._verdict(failure, now)
         if verdict.delay is not None:
             self._back_off(now, verdict.delay, failure)
@@ -174,7 +175,12 @@ class AttemptMachine(Machine):
     def _on_cancel_running(self, now: float) -> None:
         self.progress.cancel_requested = True
 
-    def _on_heartbeat(self, now: float, details: Payloads | None) -> None:
+    def _on_heartbeat(
+        self, now: float, details: Payloads | None, identity: str
+    ) -> None:
+        if details is not None and details.ByteSize() > limits.BLOB:
+            self._fail_for_good(now, "Heartbeat details exceed size limit.", identity)
+            return
         self.progress.heartbeat_at = now
         self.progress.heartbeat = details
 
@@ -263,7 +269,7 @@ class AttemptMachine(Machine):
         progress.started_at = None
         progress.completed_at = now
         progress.last_failure = Failure()
-        progress.last_failure.CopyFrom(failure)
+        progress.last_failure.CopyFrom(limits.within(failure, limits.KEPT_FAILURE))
         if failure.HasField("timeout_failure_info"):
             # What the attempt before it died of is told only by the last one.
             progress.last_failure.ClearField("cause")
@@ -318,6 +324,11 @@ class AttemptMachine(Machine):
                 scheduled_event_id=self.event_id, details=details, identity=identity
             ),
         )
+
+    def _fail_for_good(self, now: float, message: str, identity: str) -> None:
+        failure = Failure(message=message)
+        failure.server_failure_info.non_retryable = True
+        self._on_fail(now, failure, identity)
 
     def _close(self, now: float, event: HistoryEvent) -> None:
         """The last attempt is over: history hears of its start and of its end."""

@@ -99,7 +99,7 @@ class Attempts:
 
     def beats(self, moment: float, details: Payloads | None = None) -> Attempts:
         """The attempt shows that it is alive."""
-        self.machine.beat(BEGAN + moment, details)
+        self.machine.beat(BEGAN + moment, details, "worker@here")
         return self
 
     def asked_to_end(self, moment: float) -> Attempts:

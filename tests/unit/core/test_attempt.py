@@ -6,11 +6,17 @@ import pytest
 
 from dbosify._core.fsm import FatalMachineError
 from dbosify._core.machines.attempt import AttemptMachine
-from dbosify._model import failures
+from dbosify._model import failures, limits
 from dbosify._model.activity import AttemptState, Progress
-from dbosify._model.protos import Failure, TimeoutType
+from dbosify._model.protos import (
+    Failure,
+    Payload,
+    Payloads,
+    RetryState,
+    TimeoutType,
+)
 from tests.unit.core.attempts import Attempts, scheduled, seconds
-from tests.unit.core.spelling import BEGAN, boom, payload, payloads, span
+from tests.unit.core.spelling import BEGAN, boom, payloads, span
 
 
 def test_a_fresh_activity_waits_for_its_first_attempt() -> None:
@@ -23,7 +29,7 @@ def test_a_fresh_activity_waits_for_its_first_attempt() -> None:
 def test_an_activity_goes_on_where_it_stood() -> None:
     progress = Progress(3, BEGAN + 9, started_at=BEGAN + 10, identity="w", token="t")
     machine = AttemptMachine(scheduled(), progress, AttemptState.STARTED)
-    machine.complete(BEGAN + 11, payload("r"), "w")
+    machine.complete(BEGAN + 11, payloads("r"), "w")
     assert machine.closing is not None
     started = machine.closing[0].activity_task_started_event_attributes
     assert started.attempt == 3
@@ -35,7 +41,7 @@ def test_an_activity_goes_on_where_it_stood() -> None:
 def test_history_hears_of_the_start_together_with_the_end() -> None:
     tried = Attempts().begin(1, "picker@here")
     assert tried.machine.closing is None
-    tried.machine.complete(BEGAN + 2.5, payload("done"), "worker@here")
+    tried.machine.complete(BEGAN + 2.5, payloads("done"), "worker@here")
     assert tried.story == "ActivityStarted ActivityCompleted"
     started, completed = tried.closing
     assert (seconds(started), seconds(completed)) == (1, 2.5)
@@ -227,3 +233,67 @@ def test_an_attempt_that_has_not_started_cannot_end() -> None:
         Attempts().raises(1, Failure())
     with pytest.raises(FatalMachineError):
         Attempts().beats(1)
+
+
+def too_much() -> Payloads:
+    """More than anybody may say at once."""
+    return Payloads(payloads=[Payload(data=b"x" * (limits.BLOB + 1))])
+
+
+def failed_for_good(tried: Attempts) -> Failure:
+    """Why the activity failed, although it might be tried again."""
+    assert tried.state is AttemptState.OVER
+    assert tried.machine.closing is not None
+    failed = tried.machine.closing[-1].activity_task_failed_event_attributes
+    assert failed.retry_state == RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
+    return failed.failure
+
+
+def test_a_result_that_is_too_big_fails_the_activity_for_good() -> None:
+    tried = Attempts()
+    tried.machine.start(BEGAN + 1, identity="w", token="t")
+    tried.machine.complete(BEGAN + 2, too_much(), "w")
+    assert failed_for_good(tried).message == "Complete result exceeds size limit."
+
+
+def test_a_heartbeat_that_is_too_big_fails_the_activity_for_good() -> None:
+    tried = Attempts()
+    tried.machine.start(BEGAN + 1, identity="w", token="t")
+    tried.machine.beat(BEGAN + 2, too_much(), "w")
+    assert failed_for_good(tried).message == "Heartbeat details exceed size limit."
+
+
+def test_a_failure_that_is_too_big_is_cut_and_final() -> None:
+    failure = Failure(message="é" * limits.BLOB, source="Here", stack_trace="deep")
+    failure.application_failure_info.type = "Trouble"
+    failure.cause.message = "left out"
+    tried = Attempts()
+    tried.machine.start(BEGAN + 1, identity="w", token="t")
+    tried.machine.fail(BEGAN + 2, failure, "w")
+    instead = failed_for_good(tried)
+    assert instead.message == "Failure exceeds size limit."
+    assert instead.server_failure_info.non_retryable
+    cut = instead.cause
+    assert cut.ByteSize() <= limits.CUT_FAILURE
+    assert failure.message.startswith(cut.message)
+    assert cut.application_failure_info.type == "Trouble"
+    assert cut.source == "Here"
+    assert not cut.HasField("cause")
+
+
+@pytest.mark.parametrize("kind", ["server_failure_info", None])
+def test_what_is_kept_of_a_failure_is_short(kind: str | None) -> None:
+    failure = Failure(message="short", stack_trace="line\n" * 2000)
+    if kind is not None:
+        getattr(failure, kind).SetInParent()
+    tried = Attempts()
+    tried.machine.start(BEGAN + 1, identity="w", token="t")
+    tried.machine.fail(BEGAN + 2, failure, "w")
+    assert tried.state is AttemptState.BACKOFF
+    kept = tried.machine.progress.last_failure
+    assert kept is not None
+    assert kept.ByteSize() <= limits.KEPT_FAILURE + 100
+    assert not kept.server_failure_info.non_retryable
+    assert kept.cause.message == "short"
+    assert kept.cause.stack_trace.startswith("line\n")
+    assert kept.cause.WhichOneof("failure_info") == kind

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dbosify._model import ids
@@ -43,3 +45,17 @@ def test_an_activity_is_named_after_its_run_and_its_event() -> None:
 def test_activities_have_queues_of_their_own() -> None:
     assert ids.activity_queue("queue") == "activity:queue"
     assert ids.activity_queue("queue") != ids.activity_queue("activity:queue")
+
+
+@pytest.mark.parametrize("workflow_id", ["orders/1", "a/activity/7", ""])
+def test_the_run_of_an_activity_can_be_told_from_its_name(workflow_id: str) -> None:
+    uuid = ids.workflow_uuid(workflow_id, "run")
+    assert ids.workflow_uuid_of_task(ids.activity_task_id(uuid, 5)) == uuid
+
+
+@pytest.mark.parametrize(
+    "name", ["run", "run/activity/", "run/activity/x", "/activity/5", "run/timer/5"]
+)
+def test_other_names_are_no_activities(name: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(repr(name)[1:-1])):
+        ids.workflow_uuid_of_task(name)
