@@ -1,0 +1,1 @@
+"""The smallest programs: worker and starter in one `main`."""
