@@ -65,20 +65,20 @@ def needing(feature: str, name: str, printed: str) -> object:
     ],
 )
 async def test_a_hello_program_prints_its_result(
-    environment: None, capfd: pytest.CaptureFixture[str], name: str, printed: str
+    environment: None, capsys: pytest.CaptureFixture[str], name: str, printed: str
 ) -> None:
     program = importlib.import_module(f"tests.samples_ported.hello.hello_{name}")
     await program.main()
-    assert capfd.readouterr().out == printed
+    assert capsys.readouterr().out == printed
 
 
 @pytest.mark.oracle_exempt("workers of one queue run different code")
 async def test_hello_patch(
-    environment: None, capfd: pytest.CaptureFixture[str]
+    environment: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program = importlib.import_module("tests.samples_ported.hello.hello_patch")
     await program.main()
-    assert capfd.readouterr().out == (
+    assert capsys.readouterr().out == (
         "Old run: Hello, World!\nNew run: Hello, World! Goodbye, World!\n"
     )
 

@@ -1,0 +1,1 @@
+"""A workflow that runs what somebody wrote down in a language of their own."""

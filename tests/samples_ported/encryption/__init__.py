@@ -1,0 +1,1 @@
+"""All that a workflow is given and gives leaves the process encrypted."""

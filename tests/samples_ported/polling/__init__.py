@@ -1,0 +1,1 @@
+"""Three ways to wait for a service that is not ready yet."""

@@ -1,0 +1,30 @@
+"""Workers in processes of their own, as their users start them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def worker_process(module: str) -> Iterator[None]:
+    """Run a program of this package until the block is left."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"tests.samples_ported.{module}"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        yield
+        assert process.poll() is None, "the worker has died"
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,1 @@
+"""Several worker processes share the work of two queues."""
