@@ -252,9 +252,9 @@ class BridgeWorker:
 
     # What the host asks of it.
 
-    def reserve_run(self) -> bool:
-        """See `LocalWorker.reserve_run`."""
-        return self._workflows is not None and self._workflows.reserve_run()
+    def takes_runs(self) -> bool:
+        """See `LocalWorker.takes_runs`."""
+        return self._workflows is not None and self._workflows.takes_runs()
 
     def adopt(self, claim: Claim, events: Sequence[HistoryEvent]) -> None:
         """See `LocalWorker.adopt`."""

@@ -54,8 +54,8 @@ class LocalWorker(Protocol):
     activities: ActivityWorker | None
     begun: asyncio.Event
 
-    def reserve_run(self) -> bool:
-        """Whether a new run may be handed over, and if so hold the place."""
+    def takes_runs(self) -> bool:
+        """Whether a new run may be handed over; False before it has begun."""
 
     def adopt(self, claim: Claim, events: Sequence[HistoryEvent]) -> None:
         """Take a run that was started for this worker."""
@@ -252,7 +252,7 @@ class Host:
 
     def reserve(self, task_queue: str) -> Owner | None:
         """See `Surroundings.reserve`."""
-        if any(worker.reserve_run() for worker in self.workers(task_queue)):
+        if any(worker.takes_runs() for worker in self.workers(task_queue)):
             return self.new_owner()
         return None
 
@@ -261,11 +261,10 @@ class Host:
     ) -> None:
         """See `Surroundings.hand_over`."""
         for worker in self.workers(task_queue):
-            if worker.loop.is_closed():
-                continue
-            _call(worker.loop, worker.adopt, claim, events)
-            return
-        # The worker that had a place for it has left in the meantime.
+            if worker.takes_runs() and not worker.loop.is_closed():
+                _call(worker.loop, worker.adopt, claim, events)
+                return
+        # The worker that had a place for it has left, or filled it, in the meantime.
         task = asyncio.get_running_loop().create_task(self.give_up(claim, task_queue))
         self._giving_up.add(task)
         task.add_done_callback(self._giving_up.discard)

@@ -136,7 +136,6 @@ class WorkflowWorker:
         """Of the runs in a slot, with their type if they were cached."""
         self._runs: OrderedDict[str, OwnedRun] = OrderedDict()
         self._asking: dict[str, asyncio.Lock] = {}
-        self._reserved = 0
         self._wake = asyncio.Event()
         self._look_at_queries = False
         self._starved = False
@@ -218,18 +217,14 @@ class WorkflowWorker:
 
     # Runs.
 
-    def reserve_run(self) -> bool:
-        """Hold a place for a run that is about to be started for this worker."""
+    def takes_runs(self) -> bool:
+        """Whether a run may be started for this worker."""
         if self._stopping or self.host.keeper.expired:
             return False
-        if not (self._slots.hands_over and self._slots.ready()):
-            return False
-        self._reserved += 1
-        return True
+        return self._slots.hands_over and self._slots.ready() > 0
 
     def adopt(self, claim: Claim, events: Sequence[HistoryEvent]) -> None:
         """Take a run whose journal is known."""
-        self._reserved = max(self._reserved - 1, 0)
         if self._stopping:
             # It was started while we were still there, and nobody may be left to ask.
             giving_up = self.host.give_up(claim, self.task_queue)

@@ -14,7 +14,7 @@ import temporalio.worker
 from dbosify.client import Client
 from dbosify.worker import Worker
 from tests.unit.face.greeting import greeted, greets, random_name, served, started
-from tests.unit.face.workflows import Patient
+from tests.unit.face.workflows import Patient, greet
 
 SECONDS = 30.0
 
@@ -91,6 +91,19 @@ async def test_workers_of_one_process_share_its_clients(
         queues = [first.task_queue, second.task_queue, shared, shared]
         greetings = await asyncio.gather(*[greeted(client, q) for q in queues * 2])
     assert greetings == ["Hello, Ada!"] * 8
+
+
+async def test_a_run_goes_to_a_worker_of_its_queue_that_can_take_it(
+    client: Client,
+) -> None:
+    shared = random_name("queue")
+    async with (
+        Worker(client, task_queue=shared, activities=[greet], build_id="face"),
+        served(client, task_queue=shared),
+    ):
+        # Whoever serves the first has begun by the second.
+        greetings = [await greeted(client, shared) for _ in range(2)]
+    assert greetings == ["Hello, Ada!"] * 2
 
 
 async def test_a_worker_that_stops_leaves_its_runs_to_the_others(
