@@ -1,6 +1,7 @@
 """The smallest programs print what they promise."""
 
 import importlib
+from collections.abc import Sequence
 
 import pytest
 
@@ -15,38 +16,41 @@ HELLO = "Result: Hello, World!\n"
 TWO_STATES = "RUNNING COMPLETED\n"
 
 
-def needing(feature: str, name: str, printed: str) -> object:
-    """A program that a feature is needed for."""
-    return pytest.param(name, printed, id=name, marks=pytest.mark.needs(feature))
+def program(name: str, printed: str, *, needs: Sequence[str] = ()) -> object:
+    """A program, what it prints, and the features that it needs."""
+    marks = [pytest.mark.needs(feature) for feature in needs]
+    return pytest.param(name, printed, id=name, marks=marks)
 
 
 @pytest.mark.parametrize(
     ("name", "printed"),
     [
-        ("activity", HELLO),
-        ("activity_async", HELLO),
-        (
+        program("activity", HELLO),
+        program("activity_async", HELLO),
+        program(
             "activity_choice",
             "Result: Ordered 8 Apples...Ordered 5 Bananas...Ordered 1 Cherries...\n",
         ),
-        ("activity_heartbeat", HELLO),
-        ("activity_method", "Result: Hello, World, from the database!\n"),
-        ("activity_multiprocess", "In another process: True\n"),
-        ("activity_retry", "Result: Hello, World, at attempt 4!\n"),
-        needing(
-            "async completion",
+        program("activity_heartbeat", HELLO),
+        program("activity_method", "Result: Hello, World, from the database!\n"),
+        program("activity_multiprocess", "In another process: True\n"),
+        program("activity_retry", "Result: Hello, World, at attempt 4!\n"),
+        program(
             "async_activity_completion",
             "Result: Hello, World, from outside!\n",
+            needs=["async completion"],
         ),
-        (
+        program(
             "cancellation",
             "Activity cancelled\nCleaned up\nCause: CancelledError\nStatus: CANCELED\n",
         ),
-        ("change_log_level", "ERROR: This is a bug\n"),
-        needing("child workflows", "child_workflow", HELLO),
-        ("continue_as_new", "Ended in run 4\n"),
-        needing("cron schedules", "cron", "A later run of the same chain: True\n"),
-        (
+        program("change_log_level", "ERROR: This is a bug\n"),
+        program("child_workflow", HELLO, needs=["child workflows"]),
+        program("continue_as_new", "Ended in run 4\n"),
+        program(
+            "cron", "A later run of the same chain: True\n", needs=["cron schedules"]
+        ),
+        program(
             "exception",
             "WorkflowFailureError: Workflow execution failed\n"
             "ActivityError: Activity task failed\n"
@@ -54,21 +58,27 @@ def needing(feature: str, name: str, printed: str) -> object:
             "ApplicationError: RuntimeError: Cannot greet World\n"
             "  raised in the activity: True\n",
         ),
-        needing("local activities", "local_activity", HELLO),
-        ("parallel_activity", "".join(f"Hello, user{n}!\n" for n in range(1, 6))),
-        ("query", "First: Hello, World!\nSecond: Goodbye, World!\n"),
-        needing("typed search attributes", "search_attributes", "Cities: Ulm Bern\n"),
-        ("signal", f"['Hello, user1', 'Hello, user2']\n{TWO_STATES}"),
-        needing(
-            "updates", "update", f"Workflow status updated\nHello, World!\n{TWO_STATES}"
+        program("local_activity", HELLO, needs=["local activities"]),
+        program(
+            "parallel_activity", "".join(f"Hello, user{n}!\n" for n in range(1, 6))
+        ),
+        program("query", "First: Hello, World!\nSecond: Goodbye, World!\n"),
+        program(
+            "search_attributes", "Cities: Ulm Bern\n", needs=["typed search attributes"]
+        ),
+        program("signal", f"['Hello, user1', 'Hello, user2']\n{TWO_STATES}"),
+        program(
+            "update",
+            f"Workflow status updated\nHello, World!\n{TWO_STATES}",
+            needs=["updates"],
         ),
     ],
 )
 async def test_a_hello_program_prints_its_result(
     environment: None, capsys: pytest.CaptureFixture[str], name: str, printed: str
 ) -> None:
-    program = importlib.import_module(f"tests.samples_ported.hello.hello_{name}")
-    await program.main()
+    module = importlib.import_module(f"tests.samples_ported.hello.hello_{name}")
+    await module.main()
     assert capsys.readouterr().out == printed
 
 
@@ -76,8 +86,8 @@ async def test_a_hello_program_prints_its_result(
 async def test_hello_patch(
     environment: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    program = importlib.import_module("tests.samples_ported.hello.hello_patch")
-    await program.main()
+    module = importlib.import_module("tests.samples_ported.hello.hello_patch")
+    await module.main()
     assert capsys.readouterr().out == (
         "Old run: Hello, World!\nNew run: Hello, World! Goodbye, World!\n"
     )

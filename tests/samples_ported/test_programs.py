@@ -13,33 +13,36 @@ from tests.samples_ported.processes import worker_process
 from tests.samples_ported.worker_multiprocessing.work import ParallelWorkflow
 
 
-def needing(features: Sequence[str], name: str, printed: str) -> object:
-    """A program that features are needed for."""
-    return pytest.param(name, printed, id=name, marks=pytest.mark.needs(*features))
+def program(name: str, printed: str, *, needs: Sequence[str] = ()) -> object:
+    """A program, what it prints, and the features that it needs."""
+    marks = [pytest.mark.needs(feature) for feature in needs]
+    return pytest.param(name, printed, id=name, marks=marks)
 
 
 @pytest.mark.parametrize(
     ("name", "printed"),
     [
-        (
+        program(
             "context_propagation",
             "Asked by test-user\n"
             "Hello, some-name, from test-user! Signalled by test-user.\n",
         ),
-        ("custom_converter", "Greeting Hello, Temporal\n"),
-        ("custom_decorator", "Result: activity cancelled!\n"),
-        needing(
-            ["local activities"],
+        program("custom_converter", "Greeting Hello, Temporal\n"),
+        program("custom_decorator", "Result: activity cancelled!\n"),
+        program(
             "eager_workflow_start",
             "Eagerly started: True\nHello Temporal!\n",
+            needs=["local activities"],
         ),
-        ("polling.frequent", "Result after 5 calls\n"),
-        ("polling.infrequent", "Result after 5 calls\n"),
-        needing(
-            ["child workflows"], "polling.periodic_sequence", "Result after 5 calls\n"
+        program("polling.frequent", "Result after 5 calls\n"),
+        program("polling.infrequent", "Result after 5 calls\n"),
+        program(
+            "polling.periodic_sequence",
+            "Result after 5 calls\n",
+            needs=["child workflows"],
         ),
-        ("pydantic_models", "The same models: True\n"),
-        (
+        program("pydantic_models", "The same models: True\n"),
+        program(
             "worker_specific_queues",
             "Checksums: 1\nOwn queues of each: 1 1 1 1 1\nFiles left: 0\n",
         ),
@@ -48,8 +51,8 @@ def needing(features: Sequence[str], name: str, printed: str) -> object:
 async def test_a_program_prints_its_result(
     environment: None, capsys: pytest.CaptureFixture[str], name: str, printed: str
 ) -> None:
-    program = importlib.import_module(f"tests.samples_ported.{name}")
-    await program.main()
+    module = importlib.import_module(f"tests.samples_ported.{name}")
+    await module.main()
     assert capsys.readouterr().out == printed
 
 
@@ -86,3 +89,15 @@ async def test_worker_multiprocessing(
 ) -> None:
     oracle_knows(ParallelWorkflow)
     await starter_prints("worker_multiprocessing", "Processes: 2\n", capsys)
+
+
+@pytest.mark.oracle_exempt("workers of one queue run different code")
+async def test_patching(environment: None, capsys: pytest.CaptureFixture[str]) -> None:
+    module = importlib.import_module("tests.samples_ported.patching")
+    await module.main()
+    assert capsys.readouterr().out == (
+        "Initial: pre-patch\n"
+        "Patched: pre-patch post-patch\n"
+        "Deprecated: post-patch post-patch\n"
+        "Complete: post-patch post-patch\n"
+    )

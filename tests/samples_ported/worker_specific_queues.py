@@ -109,7 +109,8 @@ async def main() -> None:
         disk = running.enter_context(tempfile.TemporaryDirectory())
         threads = running.enter_context(ThreadPoolExecutor(6))
         for _ in range(3):
-            for worker in Machine(Path(disk)).workers(client, threads):
+            own = await running.enter_async_context(await connect())
+            for worker in Machine(Path(disk)).workers(own, threads):
                 await running.enter_async_context(worker)
         ids = [f"worker-specific-{number}" for number in range(5)]
         checksums = await asyncio.gather(

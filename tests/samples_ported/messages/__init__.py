@@ -1,0 +1,1 @@
+"""Workflows that are talked to while they run."""
