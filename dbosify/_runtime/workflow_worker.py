@@ -137,7 +137,8 @@ class WorkflowWorker:
         self._runs: OrderedDict[str, OwnedRun] = OrderedDict()
         self._asking: dict[str, asyncio.Lock] = {}
         self._wake = asyncio.Event()
-        self._look_at_queries = False
+        self._look_at_queries = True
+        """One may have come before the worker, and its hint is lost then."""
         self._starved = False
         """Whether the queue may hold more than there were slots for."""
         self._next_stray_check = self.loop.time() + _STRAY_CHECK

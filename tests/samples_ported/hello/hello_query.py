@@ -15,7 +15,7 @@ class GreetingWorkflow:
     @workflow.run
     async def run(self, name: str) -> None:
         self._greeting = f"Hello, {name}!"
-        await workflow.sleep(0.5)
+        await workflow.sleep(1)
         self._greeting = f"Goodbye, {name}!"
 
     @workflow.query
