@@ -460,7 +460,8 @@ def test_a_query_shows_what_the_last_task_showed() -> None:
     )
 
 
-def test_a_query_that_breaks_the_workflow_is_answered_with_its_failure() -> None:
+def test_raw_query_failed_completion() -> None:
+    """A query that breaks the workflow is answered with its failure."""
     run = Run()
     run.task()
     run.driver.query([WorkflowActivationJob()])

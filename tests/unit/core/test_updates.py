@@ -24,7 +24,8 @@ from tests.unit.core.traces.script import (
 from tests.unit.core.traces.updates import REJECTED_WITH_COMMAND, UNPROCESSED, sent
 
 
-def test_a_rejection_with_a_command_leaves_the_task_and_the_command() -> None:
+def test_raw_update_rejected_with_command() -> None:
+    """The rejection leaves nothing, the command its task and itself."""
     Player(REJECTED_WITH_COMMAND).play()
 
 

@@ -287,7 +287,7 @@ CANCELLATIONS = (
     ),
     *(
         Trace(
-            f"cancel_act_same_task_{kind.lower()}",
+            f"cancel_act_same_task_{number}",
             Given(),
             Sees(3, "init"),
             Does(activity(1, "poll", cancellation=kind), cancel_activity(1)),
@@ -296,7 +296,7 @@ CANCELLATIONS = (
             Then(closed="COMPLETED"),
             history="RunStarted Task RunCompleted",
         )
-        for kind in (TRY, WAIT, ABANDON)
+        for number, kind in enumerate((TRY, WAIT, ABANDON))
     ),
 )
 

@@ -141,10 +141,21 @@ def test_a_patch_may_not_take_the_place_of_another() -> None:
     assert refusal(outcome) == "Change id p1 does not match expected id p2"
 
 
-def test_a_patch_that_history_lacks_is_not_announced() -> None:
-    journal = recorded(timer(1, 0.1))
-    jobs, outcome = replay(journal, Does(timer(1, 0.1)))
-    assert jobs == [["init"]]
+def test_patch_replay_without_marker() -> None:
+    """A patch that history lacks is not announced, so the code takes the old way."""
+    journal = journal_of(
+        Given(),
+        Sees(3, "init"),
+        Does(timer(1, 0.1)),
+        Then("timer 1 of 5 at 1.1"),
+        Given(fired(1, started=5)),
+        Sees(8, "timer 1"),
+        Does(complete("old")),
+        Then(closed="COMPLETED"),
+        history="RunStarted Task TimerStarted TimerFired Task RunCompleted",
+    )
+    jobs, outcome = replay(journal, Does(timer(1, 0.1)), Does(complete("old:False")))
+    assert jobs == [["init"], ["timer 1"]]
     assert outcome == Replayed()
 
 
@@ -413,7 +424,8 @@ def changed(*, close_run: bool) -> list[HistoryEvent]:
     return [*journal, *turn.events]
 
 
-def test_a_nondeterministic_task_fails_and_may_be_tried_again() -> None:
+def test_nde_live() -> None:
+    """The task fails, and may be tried again."""
     journal = changed(close_run=False)
     assert showing.history(journal).endswith(
         " RunSignaled TaskScheduled TaskStarted TaskFailed"
@@ -427,7 +439,8 @@ def test_a_nondeterministic_task_fails_and_may_be_tried_again() -> None:
     assert again.attempt == 2
 
 
-def test_a_nondeterministic_task_fails_the_run_if_asked_to() -> None:
+def test_nde_as_workflow_failure() -> None:
+    """The run fails instead of the task, if its worker wants that."""
     journal = changed(close_run=True)
     assert showing.history(journal).endswith(" RunSignaled Task RunFailed")
     failed = journal[14].workflow_execution_failed_event_attributes
