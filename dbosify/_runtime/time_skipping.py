@@ -77,4 +77,5 @@ class TimeSkipping:
             return False
         self._host.clock.adjust(now, asked)
         self._host.wake_at(self._host.clock.seconds())
+        self._host.hints.here("schedule", "")
         return True
