@@ -21,7 +21,7 @@ _PAUSE = 0.01
 """Seconds between looks whether everybody is idle."""
 
 _PATIENCE = 2.0
-"""Seconds that a sleep waits for workflow tasks, which may have no worker at all."""
+"""Seconds after which a sleep looks less often: workflow tasks may have no worker."""
 
 
 class TimeSkipping:
@@ -53,10 +53,9 @@ class TimeSkipping:
         while self._host.clock.seconds() < end:
             if await self._step(until=end, despite_activities=True):
                 patience = time.monotonic() + _PATIENCE
-            elif time.monotonic() > patience:
-                await self.wait_until(end)
-                return
-            await asyncio.sleep(_PAUSE)
+            # A worker may just be slow, so nobody is given up for good.
+            late = time.monotonic() > patience
+            await asyncio.sleep(self._host.clock.wait_for(end) if late else _PAUSE)
 
     async def wait_until(self, moment: float) -> None:
         """Wait until the clock shows `moment`, seconds since 1970."""
