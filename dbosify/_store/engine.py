@@ -78,18 +78,24 @@ class Database:
         """Run statements in one transaction and one round trip."""
         if len(calls) == 1:
             return [await self.run(connection, calls[0].name, calls[0].params)]
-        async with connection.pipeline() as pipeline, connection.transaction():
-            cursors = [
-                await connection.execute(
-                    statements.bound(call.name, self.schema), call.params
-                )
-                for call in calls
-            ]
-            await pipeline.sync()  # until then no cursor knows whether it has rows
-            return [
-                await cursor.fetchall() if cursor.description else []
-                for cursor in cursors
-            ]
+        try:
+            async with connection.pipeline() as pipeline, connection.transaction():
+                cursors = [
+                    await connection.execute(
+                        statements.bound(call.name, self.schema), call.params
+                    )
+                    for call in calls
+                ]
+                await pipeline.sync()  # until then no cursor knows whether it has rows
+                return [
+                    await cursor.fetchall() if cursor.description else []
+                    for cursor in cursors
+                ]
+        except asyncio.CancelledError:
+            # psycopg may leave it in pipeline mode, and then whoever gets it next from
+            # the pool would see no rows, whatever is in the table.
+            await connection.close()
+            raise
 
     async def fetch_together(self, calls: Sequence[Call]) -> list[Rows]:
         """Run statements as a transaction of their own, in one round trip."""
