@@ -59,7 +59,9 @@ BUILT_FEATURES: frozenset[str] = frozenset(
     {
         "async completion",
         "attached requests",
+        "child workflows",
         "cron schedules",
+        "external signals",
         "run timeouts",
         "schedules",
         "signal-with-start",

@@ -42,6 +42,7 @@ class Chain:
     """Taken if a next run is made."""
     search_attributes: SearchAttributes
     """Of the start, with what the workflow upserted."""
+    namespace: str = ""
 
     @property
     def attributes(self) -> WorkflowExecutionStartedEventAttributes:

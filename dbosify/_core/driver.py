@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dbosify._model import clock
+from dbosify._model import clock, links
 from dbosify._model.effects import Close, TaskFailed, Turn
 from dbosify._model.protos import (
     EventType,
@@ -41,6 +41,7 @@ from .fsm import Nondeterminism
 from .history import Batch, cut
 from .machines import message, patch
 from .machines.activity import ActivityMachine
+from .machines.child_workflow import ChildWorkflowMachine
 from .machines.timer import TimerMachine
 from .refusals import REFUSALS, task_failed, without_command
 from .tail import Mark, Tail, Worker
@@ -232,7 +233,7 @@ class RunDriver:
             or a failure if the news make no sense.
         """
         self._next_run_id = next_run_id
-        self._link_canceled(news)
+        self._link(news)
         self._speculative = None
         if not news and not self.has_backlog:
             self._speculative = self._tail.mark(), self._task_started, self.time
@@ -271,7 +272,7 @@ class RunDriver:
             next_run_id: taken if the run's policy has it tried again then.
         """
         self._next_run_id = next_run_id
-        self._link_canceled(news)
+        self._link(news)
         self._tail.begin(now, news)
         self._task_started = self._tail.start_task(
             self._start_event, attempt=self.attempt, request_id=request_id
@@ -561,13 +562,16 @@ class RunDriver:
             started=self._start_event,
             next_run_id=self._next_run_id,
             search_attributes=self.translator.carried,
+            namespace=self.namespace,
         )
 
-    def _link_canceled(self, news: Sequence[HistoryEvent]) -> None:
-        """Point cancelled activities at the event that asked for their end."""
+    def _link(self, news: Sequence[HistoryEvent]) -> None:
+        """Point news at events of this run that whoever sent them cannot know."""
         for event in news:
+            machine = self.translator.by_event.get(opened_by(event))
             if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
-                canceled = event.activity_task_canceled_event_attributes
-                machine = self.translator.by_event.get(canceled.scheduled_event_id)
                 if isinstance(machine, ActivityMachine):
+                    canceled = event.activity_task_canceled_event_attributes
                     canceled.latest_cancel_requested_event_id = machine.cancel_event_id
+            elif isinstance(machine, ChildWorkflowMachine):
+                links.to_started(event, machine.started_event_id)

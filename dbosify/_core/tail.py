@@ -6,7 +6,7 @@ and the tail of one workflow task is what its turn journals.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from temporalio.api.enums.v1 import SuggestContinueAsNewReason, TaskQueueKind
@@ -17,6 +17,7 @@ from temporalio.api.history.v1 import (
     WorkflowTaskStartedEventAttributes,
 )
 
+from dbosify._model import links
 from dbosify._model.effects import TaskFailed
 from dbosify._model.protos import EventType, HistoryEvent, Timestamp
 
@@ -94,7 +95,7 @@ class Tail:
         event.task_id = self.last_event_id
         if not event.HasField("event_time"):
             event.event_time.CopyFrom(self.now)
-        _link_started(event, self.events)
+        links.to_earlier(event, self.events)
         self.events.append(event)
         self.size += event.ByteSize()
 
@@ -188,17 +189,3 @@ class Tail:
         )
         self.append(event)
         self.scheduled_event_id = event.event_id
-
-
-def _link_started(event: HistoryEvent, before: Sequence[HistoryEvent]) -> None:
-    """Point an activity's closing event at the started event right before it."""
-    name = event.WhichOneof("attributes")
-    if not before or name in (None, "activity_task_started_event_attributes"):
-        return
-    previous = before[-1]
-    if previous.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
-        return
-    attributes = getattr(event, name or "")
-    started = previous.activity_task_started_event_attributes
-    if getattr(attributes, "scheduled_event_id", 0) == started.scheduled_event_id:
-        attributes.started_event_id = previous.event_id

@@ -30,6 +30,7 @@ from .machines import patch
 from .machines.activity import ActivityMachine
 from .machines.announcement import Announcement
 from .machines.timer import TimerMachine
+from .to_others import Others
 from .updates import Updates
 
 _CLOSING = frozenset(
@@ -48,6 +49,7 @@ class Translator:
     def __init__(self) -> None:
         self.activities: Family[ActivityMachine] = Family("Activity")
         self.timers: Family[TimerMachine] = Family("Timer")
+        self.others = Others()
         self.by_event: dict[int, Answered] = {}
         """All of these that stand in history, by the event that opened them."""
         self.activity_ids: dict[str, ActivityMachine] = {}
@@ -63,7 +65,14 @@ class Translator:
     @property
     def families(self) -> tuple[Family[Any], ...]:
         """The machines that events are about, kind by kind."""
-        return self.activities, self.timers
+        others = self.others
+        return (
+            self.activities,
+            self.timers,
+            others.children,
+            others.signals,
+            others.cancels,
+        )
 
     def apply(
         self, source: WorkflowCommand, chain: Chain, now: Timestamp, out: Output
@@ -77,6 +86,10 @@ class Translator:
         variant = source.WhichOneof("variant")
         if variant in _CLOSING:
             out.commands.append(close.command(source, chain, now))
+            return
+        to_others = _TO_OTHERS.get(variant or "")
+        if to_others is not None:
+            to_others(self.others, source, chain, out)
             return
         apply = _COMMANDS.get(variant or "")
         if apply is None:
@@ -220,4 +233,13 @@ _COMMANDS: Mapping[
     "upsert_workflow_search_attributes": _upsert,
     "modify_workflow_properties": _modify,
     "update_response": _answer_update,
+}
+
+
+_TO_OTHERS: Mapping[str, Callable[[Others, WorkflowCommand, Chain, Output], None]] = {
+    "start_child_workflow_execution": Others.start_child,
+    "cancel_child_workflow_execution": Others.cancel_child,
+    "signal_external_workflow_execution": Others.signal,
+    "cancel_signal_workflow": Others.cancel_signal,
+    "request_cancel_external_workflow_execution": Others.cancel,
 }

@@ -91,6 +91,29 @@ class RejectUpdate:
     failure: Failure
 
 
+@dataclass(frozen=True, slots=True)
+class StartChild:
+    """Start a child workflow, and tell the run what came of it."""
+
+    event: HistoryEvent
+    started: WorkflowExecutionStartedEventAttributes
+    """Of the child; its run id and its times are not known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalExternal:
+    """Signal another workflow, and tell the run what came of it."""
+
+    event: HistoryEvent
+
+
+@dataclass(frozen=True, slots=True)
+class CancelExternal:
+    """Ask another workflow to end, and tell the run what came of it."""
+
+    event: HistoryEvent
+
+
 Effect: TypeAlias = (
     ScheduleActivity
     | CancelActivity
@@ -101,6 +124,9 @@ Effect: TypeAlias = (
     | AcceptUpdate
     | CompleteUpdate
     | RejectUpdate
+    | StartChild
+    | SignalExternal
+    | CancelExternal
 )
 
 

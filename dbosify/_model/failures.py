@@ -115,3 +115,17 @@ def activity(
     info.scheduled_event_id = scheduled_event_id
     info.started_event_id = started_event_id
     return failure
+
+
+def timed_out() -> Failure:
+    """The cause that core gives a parent whose child timed out."""
+    failure = Failure(message="Timed out")
+    failure.timeout_failure_info.timeout_type = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+    return failure
+
+
+def terminated() -> Failure:
+    """The cause that core gives a parent whose child was terminated."""
+    failure = Failure(message="Terminated")
+    failure.terminated_failure_info.SetInParent()
+    return failure

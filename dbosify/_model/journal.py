@@ -12,6 +12,7 @@ import base64
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -31,10 +32,27 @@ _CLOSED = {
 
 _ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 _TASK = "workflow task"
+_OF_OTHERS = frozenset(
+    {
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED,
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED,
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED,
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED,
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED,
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT,
+        EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED,
+        EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED,
+        EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
+        EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+        EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
+    }
+)
+"""What became of a child, or of a message to another workflow."""
 
 NEWS = frozenset(
     {
         *_CLOSED,
+        *_OF_OTHERS,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
         EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
         EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
@@ -137,8 +155,27 @@ def _begins_step(event: HistoryEvent) -> bool:
     )
 
 
+_TO_OTHERS = (
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
+    EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
+    EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
+)
+
+
+def _to_other(event: HistoryEvent) -> str:
+    attributes: Any = getattr(event, event.WhichOneof("attributes") or "")
+    match event.event_type:
+        case EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+            return f"child {attributes.workflow_type.name}"
+        case EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+            target = attributes.workflow_execution.workflow_id
+            return f"signal {attributes.signal_name} to {target}"
+        case _:
+            return f"cancel {attributes.workflow_execution.workflow_id}"
+
+
 class Names:
-    """Names steps; remembers what activities and timers were called.
+    """Names steps; remembers what activities, timers and children were called.
 
     A closing event tells only the number of the event that opened it, so the names are
     kept while they are open.
@@ -155,6 +192,8 @@ class Names:
         elif event.event_type == EventType.EVENT_TYPE_TIMER_STARTED:
             delay = event.timer_started_event_attributes.start_to_fire_timeout
             self._open[event.event_id] = f"timer {clock.seconds(delay):g}s"
+        elif event.event_type in _TO_OTHERS:
+            self._open[event.event_id] = _to_other(event)
 
     def of(self, event: HistoryEvent) -> str:
         """The name of the step that `event` makes."""
@@ -166,6 +205,12 @@ class Names:
                 return self._close(event.timer_fired_event_attributes.started_event_id)
             case kind if kind in _CLOSED:
                 return _CLOSED[kind]
+            case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+                started = event.child_workflow_execution_started_event_attributes
+                return f"child {started.workflow_type.name} started"
+            case kind if kind in _OF_OTHERS:
+                attributes = getattr(event, event.WhichOneof("attributes") or "")
+                return self._close(attributes.initiated_event_id)
             case _:
                 attributes = getattr(event, event.WhichOneof("attributes") or "")
                 return self._close(attributes.scheduled_event_id)

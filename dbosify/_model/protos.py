@@ -21,12 +21,17 @@ from temporalio.api.common.v1 import (
 )
 from temporalio.api.enums.v1 import (
     ApplicationErrorCategory,
+    CancelExternalWorkflowExecutionFailedCause,
     CommandType,
     ContinueAsNewInitiator,
     EventType,
+    ParentClosePolicy,
     RetryState,
+    SignalExternalWorkflowExecutionFailedCause,
+    StartChildWorkflowExecutionFailedCause,
     TimeoutType,
     WorkflowExecutionStatus,
+    WorkflowIdReusePolicy,
     WorkflowTaskFailedCause,
 )
 from temporalio.api.failure.v1 import Failure
@@ -35,6 +40,7 @@ from temporalio.api.history.v1 import (
     ActivityTaskScheduledEventAttributes,
     History,
     HistoryEvent,
+    StartChildWorkflowExecutionInitiatedEventAttributes,
     WorkflowExecutionStartedEventAttributes,
 )
 from temporalio.api.sdk.v1 import UserMetadata
@@ -55,6 +61,10 @@ from temporalio.bridge.proto.activity_task import (
     ActivityCancelReason,
     ActivityTask,
 )
+from temporalio.bridge.proto.child_workflow import (
+    ChildWorkflowCancellationType,
+    ChildWorkflowResult,
+)
 from temporalio.bridge.proto.workflow_activation import (
     InitializeWorkflow,
     RemoveFromCache,
@@ -65,7 +75,10 @@ from temporalio.bridge.proto.workflow_commands import (
     ActivityCancellationType,
     ContinueAsNewWorkflowExecution,
     QueryResult,
+    RequestCancelExternalWorkflowExecution,
     ScheduleActivity,
+    SignalExternalWorkflowExecution,
+    StartChildWorkflowExecution,
     UpdateResponse,
     WorkflowCommand,
 )
@@ -86,6 +99,9 @@ __all__ = [
     "ActivityTaskScheduledEventAttributes",
     "ActivityType",
     "ApplicationErrorCategory",
+    "CancelExternalWorkflowExecutionFailedCause",
+    "ChildWorkflowCancellationType",
+    "ChildWorkflowResult",
     "CommandType",
     "ContinueAsNewInitiator",
     "ContinueAsNewWorkflowExecution",
@@ -99,14 +115,21 @@ __all__ = [
     "InitializeWorkflow",
     "Memo",
     "NamespaceInfo",
+    "ParentClosePolicy",
     "Payload",
     "Payloads",
     "QueryResult",
     "RemoveFromCache",
+    "RequestCancelExternalWorkflowExecution",
     "RetryPolicy",
     "RetryState",
     "ScheduleActivity",
     "SearchAttributes",
+    "SignalExternalWorkflowExecution",
+    "SignalExternalWorkflowExecutionFailedCause",
+    "StartChildWorkflowExecution",
+    "StartChildWorkflowExecutionFailedCause",
+    "StartChildWorkflowExecutionInitiatedEventAttributes",
     "TaskQueue",
     "TimeoutType",
     "Timestamp",
@@ -121,6 +144,7 @@ __all__ = [
     "WorkflowExecution",
     "WorkflowExecutionStartedEventAttributes",
     "WorkflowExecutionStatus",
+    "WorkflowIdReusePolicy",
     "WorkflowTaskFailedCause",
     "WorkflowType",
 ]

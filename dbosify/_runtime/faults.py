@@ -35,6 +35,10 @@ class Point(enum.Enum):
     """Heartbeat details were stored."""
     TIMER_FIRED = enum.auto()
     """A timer is due, the workflow has not seen it."""
+    BEFORE_DELIVERY = enum.auto()
+    """An entry lies in the outbox, nothing is done about it yet."""
+    AFTER_DELIVERY = enum.auto()
+    """An entry of the outbox is delivered."""
     BEFORE_FIRE = enum.auto()
     """A schedule's actions are started in a transaction that is not committed."""
     AFTER_FIRE = enum.auto()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dbosify._core.machines.attempt import AttemptMachine
 from dbosify._model.activity import ActivityRow
+from dbosify._model.outbox import Entry
 from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
 from dbosify._store import runs, virtual_time
 from dbosify._store.engine import LOST_CONNECTION, Database
@@ -32,6 +33,7 @@ from dbosify._store.url import DatabaseUrl, schema_of_namespace
 from . import dbos_runtime
 from .clock import DatabaseClock
 from .closes import CloseWatcher
+from .courier import Courier
 from .expiry import close_expired
 from .hints import Hints, Listener, Watch
 from .lease import LeaseKeeper
@@ -106,6 +108,7 @@ class Host:
         self._closes = PerLoop(
             lambda: CloseWatcher(self.database, owned=self.owns, hint=self._not_open)
         )
+        self._couriers = PerLoop(lambda: Courier(self))
         self._lock = threading.Lock()
         self._ready = False
         self._giving_up: set[asyncio.Task[None]] = set()
@@ -151,8 +154,14 @@ class Host:
         """A run's inbox; None if there is no such run."""
         return await self._inboxes.here().get(workflow_uuid)
 
+    @property
+    def courier(self) -> Courier:
+        """The courier of the running loop."""
+        return self._couriers.here()
+
     async def close(self) -> None:
         """Close the running loop's connections."""
+        await self.courier.idle()
         writer = self._writers.known()
         if writer is not None:
             await writer.close()
@@ -287,6 +296,11 @@ class Host:
     def messaged(self, workflow_uuid: str) -> None:
         """See `Surroundings.messaged`."""
         self.hints.here("run", workflow_uuid)
+
+    def deliver(self, entries: Sequence[Entry]) -> None:
+        """See `Surroundings.deliver`."""
+        if entries:
+            self.courier.send(entries)
 
     def closed(self, workflow_uuid: str, event: HistoryEvent | None) -> None:
         """See `Surroundings.closed`."""

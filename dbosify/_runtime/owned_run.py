@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from dbosify._model import clock, journal
 from dbosify._model.effects import Close, TaskFailed, Turn
+from dbosify._model.outbox import Entry
 from dbosify._model.protos import (
     EvictionReason,
     HistoryEvent,
@@ -309,9 +310,8 @@ class OwnedRun:
         steps = journal.steps(turn.events, replica.names, default)
         writer = self.worker.turn_writer
         begun = [] if turn.close else turn_row.begin_activities(writer, self.uuid, turn)
-        next_row = None
-        if turn.close is not None and turn.close.next is not None:
-            next_row = turn_row.owned_next_run(writer, self.uuid, turn.close.next)
+        next_row = self._next_row(turn.close)
+        entries = turn_row.outbox_entries(replica, turn)
         row = TurnRow(
             self.uuid,
             self.token,
@@ -324,7 +324,7 @@ class OwnedRun:
             ),
             close=self._closed(replica, turn),
         )
-        row.others = self._other_calls(replica, turn, row.close, next_row)
+        row.others = self._other_calls(replica, turn, row.close, next_row, entries)
         keeper = self.worker.host.keeper
         losses = keeper.losses
         faults.reach(Point.BEFORE_COMMIT)
@@ -345,6 +345,7 @@ class OwnedRun:
         faults.reach(Point.AFTER_COMMIT)
         replica.next_step += len(steps)
         self._written(turn, row, shown)
+        self.worker.host.deliver(entries)
         if turn.close is not None:
             faults.reach(Point.AFTER_CLOSE)
             await self._after_close(turn.close, next_row)
@@ -379,15 +380,22 @@ class OwnedRun:
             upserted=turn_row.upserts(turn),
         )
 
+    def _next_row(self, close: Close | None) -> StartRow | None:
+        if close is None or close.next is None:
+            return None
+        return turn_row.owned_next_run(self.worker.turn_writer, self.uuid, close.next)
+
     def _other_calls(
         self,
         replica: Replica,
         turn: Turn,
         closed: ClosedRun | None,
         next_row: StartRow | None,
+        entries: Sequence[Entry],
     ) -> list[Call]:
         calls = [
             *turn_row.update_calls(self.uuid, self.token, turn, closed),
+            *turn_row.outbox_calls(self.uuid, self.token, turn, entries),
             *turn_row.cancel_calls(
                 self.worker.turn_writer, self.uuid, self.token, turn
             ),
@@ -474,12 +482,11 @@ class OwnedRun:
             )
             if turn.close is not None:
                 row.close = self._closed(fresh, turn)
-                row.others = ()
-                if turn.close.next is not None:
-                    next_row = turn_row.owned_next_run(
-                        self.worker.turn_writer, self.uuid, turn.close.next
-                    )
-                    row.others = [runs.start_next(self.uuid, next_row)]
+                entries = turn_row.outbox_entries(fresh, turn)
+                row.others = turn_row.outbox_calls(self.uuid, self.token, turn, entries)
+                next_row = self._next_row(turn.close)
+                if next_row is not None:
+                    row.others.append(runs.start_next(self.uuid, next_row))
         verdict = await self.worker.writer.write(row)
         await broken.evict(failed.eviction, failed.message)
         if verdict is Verdict.LOST:
@@ -491,6 +498,7 @@ class OwnedRun:
         self._messages.clear()
         self._under_way.journaled(turn_row.numbers_of(row.ended))
         if as_failure and turn.close is not None:
+            self.worker.host.deliver(entries)
             await self._after_close(turn.close, next_row)
             return True
         await self._give_up_for(self.worker.retry_delay(self.attempt))

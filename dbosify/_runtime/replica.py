@@ -14,6 +14,7 @@ from dbosify._core import activation as activations
 from dbosify._core.driver import Again, Answered, RunDriver
 from dbosify._core.tail import Worker
 from dbosify._model import ids
+from dbosify._model.children import Children
 from dbosify._model.effects import TaskFailed, Turn
 from dbosify._model.journal import Names
 from dbosify._model.protos import (
@@ -54,6 +55,7 @@ class Replica:
         self.workflow_uuid = workflow_uuid
         self.run_id = ids.run_id_of(workflow_uuid)
         self.names = Names()
+        self.children = Children()
         self.next_step = 0
         self.driver = self._new_driver(place)
         self._place = place
@@ -86,6 +88,7 @@ class Replica:
         self.next_step = next_step
         for event in events:
             self.names.learn(event)
+            self.children.learn(event)
 
     async def rebuild(self) -> TaskFailed | None:
         """Replay the journal; says what went wrong, if the code does not fit it."""

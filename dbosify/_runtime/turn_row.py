@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dbosify._core.driver import RunDriver
 from dbosify._core.machines.attempt import AttemptMachine
-from dbosify._model import clock, ids
+from dbosify._model import clock, ids, outbox
 from dbosify._model.activity import ActivityRow, AttemptState, Progress
 from dbosify._model.effects import (
     AcceptUpdate,
@@ -22,6 +22,7 @@ from dbosify._model.effects import (
     UpsertMemo,
     UpsertSearchAttributes,
 )
+from dbosify._model.outbox import Entry
 from dbosify._model.protos import (
     EventType,
     HistoryEvent,
@@ -30,6 +31,7 @@ from dbosify._model.protos import (
 )
 from dbosify._model.start import first_events
 from dbosify._store import activities, runs, updates
+from dbosify._store import outbox as outboxes
 from dbosify._store.engine import Call
 from dbosify._store.journal import BegunActivity, ClosedRun
 from dbosify._store.runs import Owner, StartRow
@@ -298,3 +300,35 @@ def attempt_call(
             "failure": failure,
         },
     )
+
+
+def outbox_entries(replica: Replica, turn: Turn) -> list[Entry]:
+    """What a turn wants done to other runs; to be asked once, before it is written."""
+    for event in turn.events:
+        replica.children.learn(event)
+    entries = list(outbox.of_effects(replica.workflow_uuid, turn.effects))
+    if turn.close is not None:
+        start = replica.driver.started
+        assert start is not None, "the journal was loaded"
+        entries.extend(
+            outbox.of_close(
+                replica.workflow_uuid,
+                start.workflow_execution_started_event_attributes,
+                turn.close.event,
+                last=turn.close.next is None,
+                open_children=replica.children.open.values(),
+            )
+        )
+    return entries
+
+
+def outbox_calls(
+    workflow_uuid: str, token: str, turn: Turn, entries: Sequence[Entry]
+) -> list[Call]:
+    """The statement that writes the entries of a turn."""
+    if not entries:
+        return []
+    closed_at = None
+    if turn.close is not None:
+        closed_at = runs.iso(turn.close.event.event_time.ToNanoseconds())
+    return [outboxes.put(workflow_uuid, entries, token=token, closed_at=closed_at)]

@@ -207,6 +207,7 @@ class WorkflowWorker:
                 await asyncio.wait(tasks, timeout=_POLL)
             if self._others:
                 await asyncio.wait(self._others)
+            await self.host.courier.idle()
         finally:
             self._slots.close()
             self._activations.put_nowait(None)

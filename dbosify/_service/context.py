@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dbosify._model.activity import ActivityRow, AttemptState, Progress
+from dbosify._model.outbox import Entry
 from dbosify._model.protos import (
     Failure,
     HistoryEvent,
@@ -52,6 +53,9 @@ class Surroundings(Protocol):
 
     def messaged(self, workflow_uuid: str) -> None:
         """Tell the run's owner that it has a message."""
+
+    def deliver(self, entries: Sequence[Entry]) -> None:
+        """Begin to deliver what lies in the outbox since a moment ago."""
 
     def closed(self, workflow_uuid: str, event: HistoryEvent | None) -> None:
         """Tell whoever waits for the run that it is closed."""

@@ -7,13 +7,16 @@ the end the owner's token is gone and whatever it still writes is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
 
 from dbosify._model import clock, ids
+from dbosify._model import outbox as outboxes
+from dbosify._model.children import Children
 from dbosify._model.journal import Step
+from dbosify._model.outbox import Entry
 from dbosify._model.protos import (
     EventType,
     HistoryEvent,
@@ -21,7 +24,7 @@ from dbosify._model.protos import (
     Payloads,
     WorkflowExecutionStatus,
 )
-from dbosify._store import journal, runs
+from dbosify._store import journal, outbox, runs
 from dbosify._store.engine import Call, Connection, Rows
 from dbosify._store.runs import Ending, StartRow
 
@@ -128,16 +131,19 @@ async def end_in(
     event = ending.event
     event.event_id = event.task_id = past.event_id
     step = Step(ending.step, (*past.events, event))
-    ended = await runs.end(
+    if not await runs.end(
         connection, database, workflow_uuid, ending, (past.step, step)
-    )
-    return ending if ended else None
+    ):
+        return None
+    entries = await _part(context, connection, workflow_uuid, past, ending)
+    return replace(ending, entries=entries)
 
 
 def tell_ended(context: Context, workflow_uuid: str, ending: Ending) -> None:
     """Tell whoever waits for a run, its owner, and the workers of its next one."""
     context.around.closed(workflow_uuid, ending.event)
     context.around.messaged(workflow_uuid)
+    context.around.deliver(ending.entries)
     if ending.next is not None:
         announce(context, ending.next)
 
@@ -157,6 +163,7 @@ class _Past:
     """A locked run: how it began, what no turn took in, and what comes next."""
 
     start: HistoryEvent
+    children: Children
     events: list[HistoryEvent]
     step: int
     event_id: int
@@ -182,7 +189,32 @@ async def _unjournaled(
             loaded.events, inboxes.get(workflow_uuid), run, context.around.now()
         )
     last = (events or loaded.events)[-1].event_id
-    return _Past(loaded.events[0], events, loaded.next_step, last + 1)
+    children = Children((*loaded.events, *events))
+    return _Past(loaded.events[0], children, events, loaded.next_step, last + 1)
+
+
+async def _part(
+    context: Context,
+    connection: Connection,
+    workflow_uuid: str,
+    past: _Past,
+    ending: Ending,
+) -> list[Entry]:
+    """Put into the outbox what the end means to the run's parent and children."""
+    entries = list(
+        outboxes.of_close(
+            workflow_uuid,
+            past.start.workflow_execution_started_event_attributes,
+            ending.event,
+            last=ending.next is None,
+            open_children=past.children.open.values(),
+        )
+    )
+    if entries:
+        closed_at = runs.iso(ending.event.event_time.ToNanoseconds())
+        call = outbox.put(workflow_uuid, entries, closed_at=closed_at)
+        await context.database.run(connection, call.name, call.params)
+    return entries
 
 
 async def find_run(

@@ -13,7 +13,7 @@ from typing import Any
 
 from temporalio.api.history.v1 import WorkflowTaskScheduledEventAttributes
 
-from dbosify._model import clock
+from dbosify._model import clock, links
 from dbosify._model.protos import EventType, HistoryEvent, Timestamp
 from dbosify._store.runs import Inbox
 
@@ -54,8 +54,10 @@ def pending_events(
     due = not waiting and (news or not _had_task(events))
     if due and not _has_open_task(events):
         result.append(_task(events[0], result[-1].event_time if result else now))
-    for number, event in enumerate(result, events[-1].event_id + 1):
+    first = events[-1].event_id + 1
+    for number, event in enumerate(result, first):
         event.event_id = event.task_id = number
+        links.to_earlier(event, [*events, *result[: number - first]])
     return result
 
 

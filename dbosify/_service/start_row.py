@@ -10,12 +10,10 @@ from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 
 from dbosify._model import clock, cron
+from dbosify._model.nulls import without_nulls
 from dbosify._model.protos import (
     ContinueAsNewInitiator,
     HistoryEvent,
-    Memo,
-    Payload,
-    SearchAttributes,
     Timestamp,
     WorkflowExecutionStartedEventAttributes,
 )
@@ -84,7 +82,7 @@ def _start_attributes(
             getattr(started, given).CopyFrom(getattr(request, given))
     if request.HasField("retry_policy"):
         started.retry_policy.CopyFrom(request.retry_policy)
-    memo, attributes = _without_nulls(request)
+    memo, attributes = without_nulls(request.memo, request.search_attributes)
     if memo.fields:
         started.memo.CopyFrom(memo)
     if attributes.indexed_fields:
@@ -100,23 +98,6 @@ def _start_attributes(
         started.first_workflow_task_backoff.CopyFrom(clock.duration(waits or 0))
     _timeouts(started, request, now)
     return started
-
-
-def _without_nulls(
-    request: StartWorkflowExecutionRequest,
-) -> tuple[Memo, SearchAttributes]:
-    memo, attributes = Memo(), SearchAttributes()
-    for key, payload in request.memo.fields.items():
-        if not _is_null(payload):
-            memo.fields[key].CopyFrom(payload)
-    for key, payload in request.search_attributes.indexed_fields.items():
-        if not _is_null(payload) and payload.data != b"[]":
-            attributes.indexed_fields[key].CopyFrom(payload)
-    return memo, attributes
-
-
-def _is_null(payload: Payload) -> bool:
-    return payload.metadata.get("encoding") == b"binary/null" or payload.data == b"null"
 
 
 def _timeouts(

@@ -40,6 +40,9 @@ _CLOSED = tuple(
         WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
     )
 )
+REPLACED = "TerminateIfRunning WorkflowIdReusePolicy"
+"""The reason of a termination that makes room for another run."""
+
 _UNSUCCESSFUL = tuple(
     int(status)
     for status in (
@@ -55,7 +58,15 @@ _REUSABLE = {
         _UNSUCCESSFUL
     ),
     WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE: (),
+    WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING: _CLOSED,
 }
+
+
+def reusable_statuses(
+    policy: WorkflowIdReusePolicy.ValueType,
+) -> tuple[int, ...]:
+    """In which statuses a closed latest run leaves its id free."""
+    return _REUSABLE.get(policy, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,7 @@ async def begin(
         RPCError: ALREADY_EXISTS, as the policies say.
     """
     queue = request.task_queue.name
-    reusable = _REUSABLE.get(request.workflow_id_reuse_policy, ())
+    reusable = reusable_statuses(request.workflow_id_reuse_policy)
     start_call = runs.start_call(row, reusable, recognise=recognise)
     if request.request_eager_execution:
         await context.around.settled(queue)
@@ -127,7 +138,7 @@ async def begin(
         )
         if started:
             begun = Begun(replace(row, owner=owner))
-            _hand_over(context, queue, begun.row)
+            hand_over(context, queue, begun.row)
             return begun
         if latest is None:
             continue  # a race was lost: now there is one
@@ -141,7 +152,7 @@ async def begin(
                 return Found(latest, same_request=False)
             case _CONFLICT.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING:
                 if await _replace(context, latest, row, [start_call, *also]):
-                    _hand_over(context, queue, row)
+                    hand_over(context, queue, row)
                     return Begun(row)
             case _:
                 raise _running(request, latest)
@@ -157,13 +168,14 @@ async def begin_in(
 
     The run is queued; after the commit its workers must be told.
     """
-    reusable = _REUSABLE.get(request.workflow_id_reuse_policy, ())
+    reusable = reusable_statuses(request.workflow_id_reuse_policy)
     call = runs.start_call(row, reusable, recognise=False)
     rows = await context.database.run(connection, call.name, call.params)
     return bool(rows[0]["created"])
 
 
-def _hand_over(context: Context, queue: str, row: StartRow) -> None:
+def hand_over(context: Context, queue: str, row: StartRow) -> None:
+    """Tell of a run that was started: its owner, or the workers of its queue."""
     if row.owner is not None:
         claim = Claim(
             row.workflow_uuid, row.workflow_id, row.run_id, row.owner.token, 1
@@ -187,7 +199,7 @@ async def _in_the_way(
 ) -> bool:
     """Whether the latest run is open; if not, whether another may follow it."""
     if latest["close_time"] is not None:
-        if latest["status"] in _REUSABLE.get(request.workflow_id_reuse_policy, ()):
+        if latest["status"] in reusable_statuses(request.workflow_id_reuse_policy):
             return False  # it was closed in the meantime
         raise _finished(request, latest)
     fresh = await find_run(context, request.workflow_id, latest["run_id"])
@@ -203,7 +215,7 @@ async def _replace(
     """Terminate the latest run and start another in its place, or neither."""
     ending = termination(
         context,
-        reason="TerminateIfRunning WorkflowIdReusePolicy",
+        reason=REPLACED,
         details=Payload(
             metadata={"encoding": b"json/plain"},
             data=f'"terminated by new runID: {row.run_id}"'.encode(),

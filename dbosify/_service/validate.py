@@ -5,14 +5,13 @@ from __future__ import annotations
 import uuid
 
 from dbosify._model import clock
-from dbosify._model.policies import fill_defaults
+from dbosify._model.policies import fill_defaults, problem
 from dbosify._model.protos import Duration, Payloads, RetryPolicy, WorkflowExecution
 
 from . import errors
 
 MAX_ID_LENGTH = 1000
 MAX_BLOB = 2 * 1024 * 1024
-_TIMEOUT_TYPES = ("StartToClose", "ScheduleToStart", "ScheduleToClose", "Heartbeat")
 
 
 def execution(value: WorkflowExecution) -> tuple[str, str | None]:
@@ -86,28 +85,6 @@ def retry_policy(policy: RetryPolicy) -> None:
         RPCError: with the server's text for the first thing wrong.
     """
     fill_defaults(policy)
-    if policy.maximum_attempts == 1:
-        return
-    problem = _policy_problem(policy)
-    if problem is not None:
-        raise errors.invalid(problem)
-
-
-def _policy_problem(policy: RetryPolicy) -> str | None:
-    initial = clock.seconds(policy.initial_interval)
-    maximum = clock.seconds(policy.maximum_interval)
-    if initial < 0:
-        return "invalid InitialInterval set on retry policy: negative duration"
-    if policy.backoff_coefficient < 1:
-        return "BackoffCoefficient cannot be less than 1 on retry policy."
-    if maximum < 0:
-        return "invalid MaximumInterval set on retry policy: negative duration"
-    if maximum < initial:
-        return "MaximumInterval cannot be less than InitialInterval on retry policy."
-    if policy.maximum_attempts < 0:
-        return "MaximumAttempts cannot be negative on retry policy."
-    for name in policy.non_retryable_error_types:
-        prefix, colon, kind = name.partition(":")
-        if prefix == "TemporalTimeout" and colon and kind not in _TIMEOUT_TYPES:
-            return f"Invalid timeout type value: {kind}."
-    return None
+    wrong = problem(policy)
+    if wrong is not None:
+        raise errors.invalid(wrong)

@@ -11,6 +11,7 @@ from typing import Any
 
 from dbosify._model import ids, journal
 from dbosify._model.journal import Step
+from dbosify._model.outbox import Entry
 from dbosify._model.protos import (
     EventType,
     Failure,
@@ -80,6 +81,7 @@ class StartRow:
             "execution_time": iso(at + waits),
             "expires_at": None if expires_at is None else iso(expires_at),
             "history_length": len(self.events),
+            **_ancestors(started),
             "memo": started.memo.SerializeToString() if started.memo.fields else None,
             "search_attributes": search_attributes_json(started.search_attributes),
             "started": journal.pack_bytes(self.events),
@@ -97,6 +99,16 @@ class StartRow:
             "token": self.owner.token if self.owner else None,
             "delay_until": delay_until,
         }
+
+
+def _ancestors(started: WorkflowExecutionStartedEventAttributes) -> dict[str, Any]:
+    parent, root = started.parent_workflow_execution, started.root_workflow_execution
+    return {
+        "parent_workflow_id": parent.workflow_id or None,
+        "parent_run_id": parent.run_id or None,
+        "root_workflow_id": root.workflow_id or None,
+        "root_run_id": root.run_id or None,
+    }
 
 
 def expiration(
@@ -230,9 +242,9 @@ async def find(
 
 
 async def find_in(
-    connection: Connection, database: Database, workflow_id: str, run_id: str
+    connection: Connection, database: Database, workflow_id: str, run_id: str | None
 ) -> dict[str, Any] | None:
-    """A run, within a transaction."""
+    """A run, or the latest of a workflow id, within a transaction."""
     rows = await database.run(
         connection, "find_run", {"workflow_id": workflow_id, "run_id": run_id}
     )
@@ -359,11 +371,16 @@ async def send(
 
 
 async def send_in(
-    connection: Connection, database: Database, workflow_id: str, message: Message
+    connection: Connection,
+    database: Database,
+    workflow_id: str,
+    message: Message,
+    *,
+    run_id: str | None = None,
 ) -> dict[str, Any] | None:
-    """Send to the latest run of a workflow id, within a transaction."""
+    """Send to a run, or the latest one of a workflow id, within a transaction."""
     rows = await database.run(
-        connection, "send_message", _message_params(workflow_id, None, message)
+        connection, "send_message", _message_params(workflow_id, run_id, message)
     )
     return rows[0] if rows else None
 
@@ -499,6 +516,8 @@ class Ending:
     """What DBOS's tools call it."""
     error: str | None = None
     next: StartRow | None = None
+    entries: Sequence[Entry] = ()
+    """What lies in the outbox because of it."""
 
 
 async def end(

@@ -18,6 +18,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from dbosify._model import clock
 from dbosify._model.activity import ActivityRow, AttemptState
+from dbosify._model.children import Children
 from dbosify._model.protos import (
     EventType,
     HistoryEvent,
@@ -28,7 +29,7 @@ from dbosify._service import errors, validate
 from dbosify._service.context import Context
 from dbosify._service.ending import find_run
 from dbosify._service.whole_history import events_of
-from dbosify._store import activities, journal
+from dbosify._store import activities, journal, runs
 
 _GO_ZERO_TIME = -62135596800
 """Seconds of the year 1, which Temporal shows for a run without a run timeout."""
@@ -53,6 +54,7 @@ async def describe_workflow_execution(
     _config(response, run, start_event)
     _info(response, run, started, events)
     _extended_info(response, run, events)
+    await _pending_children(context, response, run, loaded.events)
     if run["close_time"] is None:
         _pending_task(response, run, loaded.events)
         for row in await activities.of_run(context.database, run["run_id"]):
@@ -99,6 +101,9 @@ def _info(
         info.memo.CopyFrom(Memo.FromString(run["memo"]))
     _search_attributes(response, run["search_attributes"])
     info.first_run_id = run["first_run_id"]
+    if run["parent_workflow_id"] is not None:
+        info.parent_execution.workflow_id = run["parent_workflow_id"]
+        info.parent_execution.run_id = run["parent_run_id"]
     info.root_execution.workflow_id = run["root_workflow_id"] or run["workflow_id"]
     info.root_execution.run_id = run["root_run_id"] or run["run_id"]
     if started.HasField("priority"):
@@ -170,6 +175,34 @@ def _pending_task(
     task.scheduled_time.CopyFrom(events[-1].event_time)
     task.original_scheduled_time.CopyFrom(events[-1].event_time)
     task.attempt = run["task_attempt"]
+
+
+async def _pending_children(
+    context: Context,
+    response: DescribeWorkflowExecutionResponse,
+    run: dict[str, Any],
+    events: list[HistoryEvent],
+) -> None:
+    """Children whose end the run does not know, or never learned before it closed."""
+    children = Children(events)
+    if not children.open:
+        return
+    if run["close_time"] is None:
+        uuid = run["workflow_uuid"]
+        inbox = (await runs.read_inboxes(context.database, [uuid])).get(uuid)
+        for group in inbox.groups if inbox is not None else []:
+            for event in group:
+                children.learn(event)
+    for number, child in children.open.items():
+        initiated = child.initiated
+        options = initiated.start_child_workflow_execution_initiated_event_attributes
+        response.pending_children.add(
+            workflow_id=options.workflow_id,
+            run_id=child.run_id,
+            workflow_type_name=options.workflow_type.name,
+            initiated_id=number,
+            parent_close_policy=options.parent_close_policy,
+        )
 
 
 def _pending_activity(row: ActivityRow) -> PendingActivityInfo:

@@ -11,12 +11,15 @@ WITH latest AS (
   INSERT INTO {schema}.dbosify_executions (
     run_id, workflow_id, run_number, workflow_uuid, workflow_type, task_queue, status,
     first_run_id, start_request_id, attempt, start_time, execution_time, expires_at,
-    inbox, history_length, memo, search_attributes, started_event
+    inbox, history_length, parent_workflow_id, parent_run_id, root_workflow_id,
+    root_run_id, memo, search_attributes, started_event
   )
   SELECT %(run_id)s, %(workflow_id)s, coalesce((SELECT run_number FROM latest), 0) + 1,
          %(workflow_uuid)s, %(workflow_type)s, %(task_queue)s, 1, %(first_run_id)s,
          %(request_id)s, %(attempt)s, %(start_time)s, %(execution_time)s,
-         %(expires_at)s, 0, %(history_length)s, %(memo)s, %(search_attributes)s, %(started)s
+         %(expires_at)s, 0, %(history_length)s, %(parent_workflow_id)s,
+         %(parent_run_id)s, %(root_workflow_id)s, %(root_run_id)s, %(memo)s,
+         %(search_attributes)s, %(started)s
   WHERE NOT EXISTS (
     SELECT FROM latest
     WHERE close_time IS NULL

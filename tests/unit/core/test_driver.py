@@ -410,7 +410,6 @@ def test_a_completion_without_a_status_fails_the_task() -> None:
 @pytest.mark.parametrize(
     "variant",
     [
-        "start_child_workflow_execution",
         "schedule_local_activity",
         "schedule_nexus_operation",
     ],

@@ -12,20 +12,26 @@ from dbosify._core.fsm import Machine
 from dbosify._core.machines.activity import ActivityMachine
 from dbosify._core.machines.announcement import Announcement
 from dbosify._core.machines.attempt import AttemptMachine
+from dbosify._core.machines.cancel_external import CancelExternalMachine
+from dbosify._core.machines.child_workflow import ChildWorkflowMachine
 from dbosify._core.machines.patch import ChangeVersionMachine, PatchMachine
+from dbosify._core.machines.signal_external import SignalExternalMachine
 from dbosify._core.machines.timer import TimerMachine
 from dbosify._core.machines.update import UpdateMachine
 from dbosify._model.protos import Failure
 from tests.unit.core.attempts import Attempts
 from tests.unit.core.spelling import BEGAN
-from tests.unit.core.traces import activities, messages, tasks, updates
+from tests.unit.core.traces.every import TRACES
 from tests.unit.core.traces.script import Player
 
 DRIVEN = (
     ActivityMachine,
     Announcement,
+    CancelExternalMachine,
     ChangeVersionMachine,
+    ChildWorkflowMachine,
     PatchMachine,
+    SignalExternalMachine,
     TimerMachine,
     UpdateMachine,
 )
@@ -61,7 +67,7 @@ def test_no_machine_is_left_out() -> None:
 
 @pytest.mark.parametrize("machine", DRIVEN)
 def test_the_traces_take_every_row(machine: type[Machine], taken: Taken) -> None:
-    for trace in (*activities.TRACES, *messages.TRACES, *tasks.TRACES, *updates.TRACES):
+    for trace in TRACES:
         Player(trace).play()
     assert rows(machine) - taken == set()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbosify._model import clock
-from dbosify._model.policies import fill_defaults
+from dbosify._model.policies import fill_defaults, problem
 from dbosify._model.protos import RetryPolicy
 
 
@@ -35,3 +35,42 @@ def test_attempts_and_final_errors_are_nobody_elses_choice() -> None:
     unlimited = RetryPolicy()
     fill_defaults(unlimited)
     assert unlimited.maximum_attempts == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "wrong"),
+    [
+        (RetryPolicy(), None),
+        (RetryPolicy(maximum_attempts=1, backoff_coefficient=0.1), None),
+        (
+            RetryPolicy(initial_interval=clock.duration(-1)),
+            "invalid InitialInterval set on retry policy: negative duration",
+        ),
+        (
+            RetryPolicy(backoff_coefficient=0.9),
+            "BackoffCoefficient cannot be less than 1 on retry policy.",
+        ),
+        (
+            RetryPolicy(maximum_interval=clock.duration(-1)),
+            "invalid MaximumInterval set on retry policy: negative duration",
+        ),
+        (
+            RetryPolicy(maximum_interval=clock.duration(0.5)),
+            "MaximumInterval cannot be less than InitialInterval on retry policy.",
+        ),
+        (
+            RetryPolicy(maximum_attempts=-1),
+            "MaximumAttempts cannot be negative on retry policy.",
+        ),
+        (RetryPolicy(non_retryable_error_types=["TemporalTimeout:Heartbeat"]), None),
+        (
+            RetryPolicy(non_retryable_error_types=["TemporalTimeout:Never"]),
+            "Invalid timeout type value: Never.",
+        ),
+    ],
+)
+def test_a_policy_is_judged_in_the_servers_words(
+    policy: RetryPolicy, wrong: str | None
+) -> None:
+    fill_defaults(policy)
+    assert problem(policy) == wrong

@@ -47,6 +47,7 @@ OUR_TABLES = {
     "dbosify_alembic_version",
     "dbosify_executions",
     "dbosify_namespace",
+    "dbosify_outbox",
     "dbosify_queries",
     "dbosify_rates",
     "dbosify_schedules",
@@ -551,6 +552,7 @@ def test_each_access_path_has_its_index(shared: DatabaseUrl) -> None:
         ("dbosify_activities", "(deadline) WHERE (deadline IS NOT NULL)"),
         ("dbosify_activities", "(executor_id) WHERE (executor_id IS NOT NULL)"),
         ("dbosify_workers", "(expires_at)"),
+        ("dbosify_outbox", "(due_at)"),
         ("dbosify_queries", "(task_queue, created_at) WHERE (answer IS NULL)"),
         ("notifications", "(destination_uuid) WHERE (NOT consumed)"),
         (
@@ -579,6 +581,7 @@ def test_each_access_path_has_its_index(shared: DatabaseUrl) -> None:
         ("dbosify_workers", "(executor_id)"),
         ("dbosify_queries", "(query_id)"),
         ("dbosify_rates", "(task_queue)"),
+        ("dbosify_outbox", "(entry_id)"),
         ("dbosify_schedules", "(schedule_id)"),
         ("dbosify_updates", "(run_id, update_id)"),
     }

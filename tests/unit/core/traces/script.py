@@ -458,6 +458,14 @@ def state(driver: RunDriver) -> dict[str, object]:
         "activities": [
             (a.command.seq, a.opened_by, a.state) for a in driver.activities
         ],
+        "others": [
+            (seq, machine.opened_by, machine.state)
+            for family in (
+                driver.translator.others.children,
+                driver.translator.others.signals,
+            )
+            for seq, machine in family.items()
+        ],
         "timers": [
             (t.seq, t.opened_by, round(t.deadline - BEGAN, 6)) for t in driver.timers
         ],

@@ -6,24 +6,35 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from temporalio.bridge.proto.workflow_activation import (
+    ResolveChildWorkflowExecutionStart,
+    ResolveRequestCancelExternalWorkflow,
+    ResolveSignalExternalWorkflow,
+)
+
 from dbosify._model.effects import (
     AcceptUpdate,
     CancelActivity,
+    CancelExternal,
     CancelTimer,
     CompleteUpdate,
     Effect,
     RejectUpdate,
     ScheduleActivity,
+    SignalExternal,
+    StartChild,
     StartTimer,
     UpsertMemo,
     UpsertSearchAttributes,
 )
 from dbosify._model.protos import (
+    ChildWorkflowResult,
     EventType,
     Failure,
     HistoryEvent,
     Payload,
     RetryState,
+    StartChildWorkflowExecutionFailedCause,
     TimeoutType,
     WorkflowActivationJob,
 )
@@ -61,8 +72,8 @@ def job(shown: WorkflowActivationJob) -> str:
             return " ".join(words if update.run_validator else [*words, "again"])
         case "resolve_activity":
             return f"activity {shown.resolve_activity.seq} {_resolution(shown)}"
-        case other:
-            return f"{other}?"
+        case _:
+            return _of_others(shown)
 
 
 def _resolution(shown: WorkflowActivationJob) -> str:
@@ -73,6 +84,52 @@ def _resolution(shown: WorkflowActivationJob) -> str:
     if not result.completed.HasField("result"):
         return "completed"
     return f"completed {text(result.completed.result)}"
+
+
+def _of_others(shown: WorkflowActivationJob) -> str:
+    """A job that is about another workflow."""
+    match shown.WhichOneof("variant"):
+        case "resolve_child_workflow_execution_start":
+            return _child_start(shown.resolve_child_workflow_execution_start)
+        case "resolve_child_workflow_execution":
+            child = shown.resolve_child_workflow_execution
+            return f"child {child.seq} {_child_result(child.result)}"
+        case "resolve_signal_external_workflow":
+            delivered = shown.resolve_signal_external_workflow
+            return f"signalled {delivered.seq}{_refusal(delivered)}"
+        case "resolve_request_cancel_external_workflow":
+            passed_on = shown.resolve_request_cancel_external_workflow
+            return f"asked to end {passed_on.seq}{_refusal(passed_on)}"
+        case other:
+            return f"{other}?"
+
+
+def _child_start(start: ResolveChildWorkflowExecutionStart) -> str:
+    words = f"child start {start.seq} {start.WhichOneof('status')}"
+    if start.HasField("succeeded"):
+        return f"{words} {start.succeeded.run_id}"
+    if start.HasField("cancelled"):
+        return f"{words}: {failure(start.cancelled.failure)}"
+    cause = StartChildWorkflowExecutionFailedCause.Name(int(start.failed.cause))  # type: ignore[arg-type]
+    cause = cause.removeprefix("START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_")
+    return f"{words} {cause} {start.failed.workflow_type}/{start.failed.workflow_id}"
+
+
+def _child_result(result: ChildWorkflowResult) -> str:
+    status = result.WhichOneof("status") or ""
+    if status != "completed":
+        return f"{status}: {failure(getattr(result, status).failure)}"
+    if not result.completed.HasField("result"):
+        return "completed"
+    return f"completed {text(result.completed.result)}"
+
+
+def _refusal(
+    answer: ResolveSignalExternalWorkflow | ResolveRequestCancelExternalWorkflow,
+) -> str:
+    if not answer.HasField("failure"):
+        return ""
+    return f" failed {answer.cause}: {failure(answer.failure)}"
 
 
 def text(payload: Payload) -> str:
@@ -109,12 +166,28 @@ def failure(shown: Failure) -> str:
             described += f" of {shown.source}"
         case "canceled_failure_info":
             details = _texts(shown.canceled_failure_info.details.payloads)
-            described = " ".join(["canceled", *details])
+            texts = [f"'{shown.message}'"] if shown.message else []
+            described = " ".join(["canceled", *details, *texts])
+        case "terminated_failure_info":
+            described = f"terminated '{shown.message}'"
+        case "child_workflow_execution_failure_info":
+            described = _of_child(shown)
         case _:
             described = f"'{shown.message}'"
     if shown.HasField("cause"):
         described += f" <- {failure(shown.cause)}"
     return described
+
+
+def _of_child(shown: Failure) -> str:
+    child = shown.child_workflow_execution_failure_info
+    state = RetryState.Name(child.retry_state).removeprefix("RETRY_STATE_")
+    return (
+        f"{shown.message} ({child.workflow_type.name}"
+        f"/{child.workflow_execution.workflow_id}"
+        f"/{child.workflow_execution.run_id or '-'} of {child.namespace}"
+        f" {child.initiated_event_id}-{child.started_event_id} {state})"
+    )
 
 
 def history(events: Iterable[HistoryEvent]) -> str:
@@ -132,6 +205,16 @@ def event(shown: HistoryEvent) -> str:
     return word
 
 
+def _to_other(shown: StartChild | SignalExternal | CancelExternal) -> str:
+    match shown:
+        case StartChild():
+            return f"child {shown.started.workflow_id} of {shown.event.event_id}"
+        case SignalExternal():
+            return f"signal of {shown.event.event_id}"
+        case CancelExternal():
+            return f"cancel of {shown.event.event_id}"
+
+
 def effect(shown: Effect) -> str:
     """What follows from a turn; moments are seconds since the run began."""
     match shown:
@@ -145,6 +228,8 @@ def effect(shown: Effect) -> str:
             return f"timer {shown.timer_id} of {shown.started_event_id} at {due:g}"
         case CancelTimer():
             return f"cancel timer {shown.timer_id}"
+        case StartChild() | SignalExternal() | CancelExternal():
+            return _to_other(shown)
         case UpsertSearchAttributes():
             return f"attributes {fields(shown.attributes.indexed_fields)}"
         case UpsertMemo():

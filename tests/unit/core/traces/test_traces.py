@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.core.traces import activities, messages, rebuilds, tasks, updates
+from tests.unit.core.traces.every import TRACES
 from tests.unit.core.traces.script import Player, Trace, rebuilt
-
-TRACES = (
-    *activities.TRACES,
-    *messages.TRACES,
-    *rebuilds.TRACES,
-    *tasks.TRACES,
-    *updates.TRACES,
-)
 
 every_trace = pytest.mark.parametrize(
     "trace", [pytest.param(trace, id=trace.name) for trace in TRACES]

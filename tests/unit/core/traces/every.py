@@ -1,0 +1,21 @@
+"""All the traces."""
+
+from __future__ import annotations
+
+from tests.unit.core.traces import (
+    activities,
+    messages,
+    others,
+    rebuilds,
+    tasks,
+    updates,
+)
+
+TRACES = (
+    *activities.TRACES,
+    *messages.TRACES,
+    *tasks.TRACES,
+    *others.TRACES,
+    *rebuilds.TRACES,
+    *updates.TRACES,
+)
