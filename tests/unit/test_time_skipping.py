@@ -82,6 +82,21 @@ class Waits:
 
 
 @workflow.defn
+class Sleeps:
+    """Sleeps for a day, or has a child do so that is given two days."""
+
+    @workflow.run
+    async def run(self, generations: int) -> str:
+        """Sleep."""
+        if not generations:
+            await workflow.sleep(DAY)
+            return "slept"
+        return await workflow.execute_child_workflow(
+            Sleeps.run, generations - 1, execution_timeout=2 * DAY
+        )
+
+
+@workflow.defn
 class AtTheGate:
     """Waits for an activity, and no longer than a timer."""
 
@@ -113,7 +128,7 @@ async def worker(env: WorkflowEnvironment, gate: Gate) -> AsyncIterator[Worker]:
     async with Worker(
         env.client,
         task_queue=QUEUE,
-        workflows=[Retries, Waits, AtTheGate],
+        workflows=[Retries, Waits, Sleeps, AtTheGate],
         activities=[third_time_lucky, gate.wait_at_gate],
     ) as worker:
         yield worker
@@ -138,6 +153,17 @@ async def test_a_run_timeout_is_skipped_to(
             Waits.run, id=random_id(), task_queue=QUEUE, run_timeout=7 * DAY
         )
     assert isinstance(failed.value.cause, TemporalTimeoutError)
+
+
+async def test_time_stands_while_workflows_have_to_be_told_of_each_other(
+    env: WorkflowEnvironment, worker: Worker
+) -> None:
+    before = await env.get_current_time()
+    result = await env.client.execute_workflow(
+        Sleeps.run, 3, id=random_id(), task_queue=QUEUE, execution_timeout=2 * DAY
+    )
+    assert result == "slept"
+    assert DAY <= await env.get_current_time() - before < 2 * DAY
 
 
 async def test_time_stands_while_an_activity_runs_and_goes_on_when_told_to(

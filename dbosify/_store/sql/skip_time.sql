@@ -9,6 +9,8 @@ WITH moment AS MATERIALIZED (
   UNION ALL
   SELECT FROM {schema}.dbosify_activities
   WHERE state = ANY (ARRAY[1, 2]) AND NOT %(despite_activities)s
+  UNION ALL
+  SELECT FROM {schema}.dbosify_outbox
 ), due (at) AS (
   SELECT to_timestamp(delay_until_epoch_ms / 1000.0)
   FROM {schema}.workflow_status
