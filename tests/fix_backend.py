@@ -62,6 +62,7 @@ BUILT_FEATURES: frozenset[str] = frozenset(
         "child workflows",
         "cron schedules",
         "external signals",
+        "local activities",
         "run timeouts",
         "schedules",
         "signal-with-start",

@@ -22,14 +22,18 @@ _JOB_CLASS = {
     "do_update": 3,
 }
 _OTHER_JOBS = 4
+_LOCAL_ACTIVITIES = 5
 
 
 def in_order(jobs: Iterable[WorkflowActivationJob]) -> list[WorkflowActivationJob]:
     """Jobs in the order core delivers them: by class, then as the events came."""
-    return sorted(
-        jobs,
-        key=lambda job: _JOB_CLASS.get(job.WhichOneof("variant") or "", _OTHER_JOBS),
-    )
+    return sorted(jobs, key=_class)
+
+
+def _class(job: WorkflowActivationJob) -> int:
+    if job.resolve_activity.is_local:
+        return _LOCAL_ACTIVITIES
+    return _JOB_CLASS.get(job.WhichOneof("variant") or "", _OTHER_JOBS)
 
 
 def initialize(workflow_id: str, event: HistoryEvent) -> WorkflowActivationJob:

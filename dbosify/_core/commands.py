@@ -13,9 +13,11 @@ from typing import Protocol
 from google.protobuf.message import Message
 
 from dbosify._model.effects import Close, Effect
+from dbosify._model.local import LocalOrder
 from dbosify._model.protos import (
     EventType,
     HistoryEvent,
+    Timestamp,
     UserMetadata,
     WorkflowActivationJob,
 )
@@ -68,6 +70,9 @@ class Output:
     jobs: list[WorkflowActivationJob] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    local: list[LocalOrder] = field(default_factory=list)
+    times: list[Timestamp] = field(default_factory=list)
+    """Moments that the workflow's clock has reached."""
 
 
 def describe(event: HistoryEvent) -> str:

@@ -11,17 +11,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dbosify._model import clock, links
 from dbosify._model.effects import Close, TaskFailed, Turn
+from dbosify._model.local import LocalOrder, LocalOutcome
 from dbosify._model.protos import (
     EventType,
     EvictionReason,
-    Failure,
     HistoryEvent,
     Memo,
-    QueryResult,
     SearchAttributes,
     Timestamp,
     UpdateRequest,
@@ -35,42 +33,24 @@ from dbosify._model.protos import (
 from . import activation as activations
 from . import updates
 from .chain import Chain
-from .commands import Command, Output, describe, match
+from .commands import Command, Output
 from .families import opened_by
-from .fsm import Nondeterminism
 from .history import Batch, cut
 from .machines import message, patch
 from .machines.activity import ActivityMachine
 from .machines.child_workflow import ChildWorkflowMachine
 from .machines.timer import TimerMachine
+from .outcomes import Again, Answered, Outcome, Replayed, Waits
+from .outgoing import Outgoing
 from .refusals import REFUSALS, task_failed, without_command
 from .tail import Mark, Tail, Worker
 from .translate import Translator, put
 
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """The same workflow task goes on with another activation."""
-
-    activation: WorkflowActivation
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """A batch of the journal is rebuilt; nothing follows from it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The queries of a query activation, answered."""
-
-    results: tuple[QueryResult, ...]
-    failure: Failure | None = None
-
-
-Outcome = Again | Replayed | Answered | Turn | TaskFailed
-
 _CAUSE = WorkflowTaskFailedCause
+_TASK_TIMEOUT = 10.0
+"""Seconds: Temporal's usual timeout of a workflow task."""
+_HEARTBEAT = 0.8
+"""The part of it after which core ends a task that waits for local activities."""
 _CHANGE_THE_RUN = (
     EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
     EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
@@ -115,11 +95,13 @@ class RunDriver:
         self.memo = Memo()
         self.started: HistoryEvent | None = None
         self.translator = Translator()
+        self.local_orders: list[LocalOrder] = []
+        """For whoever runs local activities, and empties the list."""
         self._tail = Tail(worker, task_queue)
         self._batches: deque[Batch] = deque()
         self._batch: Batch | None = None
         self._backlog: list[HistoryEvent] = []
-        self._outgoing: deque[Command] = deque()
+        self._outgoing = Outgoing()
         self._jobs: list[WorkflowActivationJob] = []
         self._current: WorkflowActivation | None = None
         self._querying = False
@@ -145,8 +127,12 @@ class RunDriver:
 
     @property
     def has_backlog(self) -> bool:
-        """Whether journaled news wait for a workflow task."""
-        return bool(self._backlog) or self._tail.scheduled_event_id > 0
+        """Whether something journaled waits for a workflow task to go on."""
+        return (
+            bool(self._backlog)
+            or self._tail.scheduled_event_id > 0
+            or self.translator.local.pending
+        )
 
     @property
     def activities(self) -> list[ActivityMachine]:
@@ -218,7 +204,7 @@ class RunDriver:
         next_run_id: str,
         request_id: str,
         sent_updates: Sequence[UpdateRequest] = (),
-    ) -> WorkflowActivation | Turn | TaskFailed:
+    ) -> WorkflowActivation | Waits | Turn | TaskFailed:
         """Start a workflow task with new events.
 
         Args:
@@ -229,8 +215,8 @@ class RunDriver:
             sent_updates: that the workflow has not answered, oldest first.
 
         Returns:
-            The activation, or the finished turn if the workflow need not hear of it,
-            or a failure if the news make no sense.
+            The activation, or the finished turn if the workflow need not hear of it
+            and waits for no local activity, or a failure if the news make no sense.
         """
         self._next_run_id = next_run_id
         self._link(news)
@@ -249,7 +235,7 @@ class RunDriver:
             )
         except REFUSALS as error:
             return task_failed(error)
-        return self._end_live_task() if activation is None else activation
+        return self._rest() if activation is None else activation
 
     def fail_task(
         self,
@@ -329,18 +315,70 @@ class RunDriver:
     def _complete_task(self, completion: WorkflowActivationCompletion) -> Outcome:
         success = completion.successful
         self._used_flags.update(success.used_internal_flags)
-        out = Output()
+        out = self._output()
         chain = self._chain()
         for source in success.commands:
             self.translator.apply(source, chain, self._tail.now, out)
-        self._outgoing.extend(out.commands)
-        if out.jobs:
-            self._jobs = out.jobs
+        return self._go_on(out)
+
+    def _go_on(self, out: Output) -> Outcome:
+        """The code waits again: show it what is known by now, or end the task."""
+        self.translator.local.go_on(out)
+        self._take(out)
+        if self._jobs:
             return Again(self._issue(replaying=self._batch is not None))
         if self._batch is not None:
             self._end_replayed_task()
             return Replayed()
+        return self._rest()
+
+    def _rest(self) -> Waits | Turn:
+        """There is nothing to show: end the task, or wait for local activities."""
+        if self._outgoing.closes or not self.translator.local.pending:
+            return self._end_live_task()
+        started = self._start_event.workflow_execution_started_event_attributes
+        timeout = clock.seconds(started.workflow_task_timeout) or _TASK_TIMEOUT
+        began_at = clock.seconds(self._task_started.event_time)
+        return Waits(began_at + timeout * _HEARTBEAT)
+
+    # Local activities.
+
+    def end_local(self, seq: int, outcome: LocalOutcome, *, now: Timestamp) -> Outcome:
+        """A local activity of the task that waits is over.
+
+        Args:
+            seq: its number.
+            outcome: how it ended.
+            now: the database's time.
+        """
+        self._tail.now = now
+        out = self._output()
+        self.translator.local.end(seq, outcome, out)
+        return self._go_on(out)
+
+    def heartbeat(self, *, now: Timestamp) -> Turn:
+        """End the task that waits; the next one waits on.
+
+        Args:
+            now: the database's time.
+        """
+        self._tail.now = now
         return self._end_live_task()
+
+    def _output(self) -> Output:
+        """Where machines put what follows; those of local activities know the time."""
+        local = self.translator.local
+        local.time, local.now = self.time, self._tail.now
+        local.replaying = self._batch is not None
+        return Output()
+
+    def _take(self, out: Output) -> None:
+        """Keep what followed until the task goes on or ends."""
+        self._outgoing.extend(out.commands)
+        self.local_orders.extend(out.local)
+        self._jobs.extend(out.jobs)
+        for moment in out.times:
+            self._reach(moment)
 
     def _complete_query(self, completion: WorkflowActivationCompletion) -> Outcome:
         self._querying = False
@@ -364,7 +402,8 @@ class RunDriver:
         *,
         replaying: bool,
     ) -> WorkflowActivation | None:
-        out = Output()
+        local = self.translator.local
+        out = self._output()
         for event in news:
             self._on_event(event, out)
         # The server says of every update that it came after all events of its task.
@@ -374,13 +413,12 @@ class RunDriver:
             run_validator=not replaying,
             out=out,
         )
-        self._jobs.extend(out.jobs)
-        if not self._jobs:
-            return None
-        activation = WorkflowActivation()
-        activations.task_started_fields(activation, started)
-        self._current = activation
-        return self._issue(replaying=replaying)
+        local.begin_task(self._batch.commands if self._batch is not None else ())
+        local.go_on(out)
+        self._take(out)
+        self._current = WorkflowActivation()
+        activations.task_started_fields(self._current, started)
+        return self._issue(replaying=replaying) if self._jobs else None
 
     def _on_event(self, event: HistoryEvent, out: Output) -> None:
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
@@ -405,6 +443,7 @@ class RunDriver:
         self._show_versions(activation)
         activation.jobs.extend(activations.in_order(self._jobs))
         self._jobs = []
+        self.translator.local.shown()
         return activation
 
     def _show_versions(self, activation: WorkflowActivation) -> None:
@@ -418,8 +457,12 @@ class RunDriver:
 
     def _advance(self, started: HistoryEvent) -> None:
         self._task_started = started
-        if clock.nanoseconds(started.event_time) > clock.nanoseconds(self.time):
-            self.time = started.event_time
+        self._reach(started.event_time)
+
+    def _reach(self, moment: Timestamp) -> None:
+        """The workflow's clock never goes back."""
+        if clock.nanoseconds(moment) > clock.nanoseconds(self.time):
+            self.time = moment
 
     # The end of a workflow task.
 
@@ -427,50 +470,21 @@ class RunDriver:
         batch, self._batch = self._batch, None
         assert batch is not None, "a batch was being replayed"
         out = Output()
-        events = deque(batch.commands)
-        while events:
-            event = events.popleft()
-            if self._skip_marker(event, events):
-                continue
-            command = self._next_command()
-            if command is None:
-                raise Nondeterminism(
-                    f"No command scheduled for event {describe(event)}"
-                )
-            match(command, event)
+        on_marker = self.translator.local.on_marker
+        events = [event for event in batch.commands if not on_marker(event)]
+        for command, event in self._outgoing.matched(events):
             self._record(command, event, out)
         self._finish_task(batch.completed, out)
 
-    def _skip_marker(self, event: HistoryEvent, rest: deque[HistoryEvent]) -> bool:
-        """Whether the event is a patch marker that the code no longer asks for."""
-        marker = patch.patch_of(event)
-        if marker is None:
-            return False
-        patch_id, deprecated = marker
-        head = self._head()
-        asked = head.machine if head is not None else None
-        if isinstance(asked, patch.PatchMachine) and (
-            asked.patch_id == patch_id or not deprecated
-        ):
-            return False
-        if not deprecated:
-            raise patch.missing_command(patch_id)
-        if rest and patch.is_change_version(rest[0]):
-            rest.popleft()
-        return True
-
     def _end_live_task(self) -> Turn:
         out = Output()
-        commands = [c for c in self._outgoing if not c.dropped]
+        commands = self._outgoing.take_all()
         if self._speculative is not None and not commands:
             return self._drop_task(out)
         completed = self._tail.complete_task(
             self._task_started, self._used_flags - self.flags
         )
-        terminal = next((c for c in commands if c.terminal), None)
-        kept = [c for c in commands if not c.terminal]
-        self._outgoing.clear()
-        for command in kept if terminal is None else [*kept, terminal]:
+        for command in commands:
             event = HistoryEvent(event_type=command.event_type)
             attributes = getattr(event, command.attributes_field)
             attributes.CopyFrom(command.attributes)
@@ -481,9 +495,8 @@ class RunDriver:
             self._tail.append(event)
             self._record(command, event, out)
         close = None
-        if terminal is not None:
-            assert terminal.close is not None, "a closing command says how it closes"
-            template = terminal.close
+        template = commands[-1].close if commands else None
+        if template is not None:
             close = Close(
                 template.status,
                 self._tail.events[-1],
@@ -521,27 +534,6 @@ class RunDriver:
         modified = event.workflow_properties_modified_event_attributes
         for key, value in modified.upserted_memo.fields.items():
             put(self.memo.fields, key, value)
-
-    def _head(self) -> Command | None:
-        """The next command as core orders them: the first closing one comes last."""
-        while self._outgoing and self._outgoing[0].dropped:
-            self._outgoing.popleft()
-        closing = None
-        for command in self._outgoing:
-            if command.dropped:
-                continue
-            if not command.terminal:
-                return command
-            closing = closing or command
-        return closing
-
-    def _next_command(self) -> Command | None:
-        command = self._head()
-        if command is None or command.terminal:
-            self._outgoing.clear()
-        else:
-            self._outgoing.remove(command)
-        return command
 
     def _finish_task(self, completed: HistoryEvent, out: Output) -> None:
         metadata = completed.workflow_task_completed_event_attributes.sdk_metadata

@@ -14,15 +14,19 @@ from .commands import Output, Recorder
 from .fsm import Nondeterminism
 
 
-class Answered(Recorder, Protocol):
-    """A machine that later events are about, besides those of its own commands."""
-
-    opened_by: int
-    """The number of the event its first command became; later events carry it."""
+class Ending(Protocol):
+    """A machine that comes to an end."""
 
     @property
     def over(self) -> bool:
         """Whether nothing can happen to it any more."""
+
+
+class Answered(Recorder, Ending, Protocol):
+    """A machine that later events are about, besides those of its own commands."""
+
+    opened_by: int
+    """The number of the event its first command became; later events carry it."""
 
     def on_event(self, event: HistoryEvent, out: Output) -> None:
         """Take an event about it.
@@ -32,7 +36,7 @@ class Answered(Recorder, Protocol):
         """
 
 
-M = TypeVar("M", bound=Answered)
+M = TypeVar("M", bound=Ending)
 
 
 class Family(dict[int, M]):

@@ -52,6 +52,26 @@ def decide(
     return Verdict(RetryState.RETRY_STATE_IN_PROGRESS, delay)
 
 
+def local_delay(policy: RetryPolicy, failure: Failure, attempt: int) -> float | None:
+    """Seconds before the next attempt at a local activity; None if there is none.
+
+    Core's rule, not the server's: types are compared without regard to case, and a
+    timeout has none.
+
+    Args:
+        policy: with its defaults filled in.
+        failure: how the attempt ended.
+        attempt: its number, from 1.
+    """
+    if 0 < policy.maximum_attempts <= attempt:
+        return None
+    info = failure.application_failure_info
+    final = {name.lower() for name in policy.non_retryable_error_types}
+    if info.non_retryable or info.type.lower() in final:
+        return None
+    return _delay(policy, failure, attempt)
+
+
 def _retryable(policy: RetryPolicy, failure: Failure) -> bool:
     types = policy.non_retryable_error_types
     match failure.WhichOneof("failure_info"):

@@ -26,6 +26,7 @@ from . import close, schedule, validate
 from .chain import Chain
 from .commands import Command, Output
 from .families import Answered, Family
+from .local_activities import LocalActivities
 from .machines import patch
 from .machines.activity import ActivityMachine
 from .machines.announcement import Announcement
@@ -55,6 +56,7 @@ class Translator:
         self.activity_ids: dict[str, ActivityMachine] = {}
         """The last activity of each id; an id may be used again once it is over."""
         self.updates = Updates()
+        self.local = LocalActivities()
         self.patches: set[str] = set()
         """Asked for by the code that runs now."""
         self.known_patches: set[str] = set()
@@ -109,6 +111,7 @@ class Translator:
     def end_task(self, out: Output) -> None:
         """A workflow task ends: drop machines that nothing can happen to any more."""
         self.updates.end_task(out)
+        self.local.end_task()
         for family in self.families:
             for machine in family.forget_finished():
                 self.by_event.pop(machine.opened_by, None)
@@ -132,6 +135,18 @@ def _cancel_activity(
     activity = known.activities.asked(source.request_cancel_activity.seq)
     if activity is not None:
         activity.cancel(out)
+
+
+def _schedule_local(
+    known: Translator, source: WorkflowCommand, chain: Chain, out: Output
+) -> None:
+    known.local.schedule(source.schedule_local_activity, _metadata(source))
+
+
+def _cancel_local(
+    known: Translator, source: WorkflowCommand, chain: Chain, out: Output
+) -> None:
+    known.local.cancel(source.request_cancel_local_activity.seq, out)
 
 
 def _start_timer(
@@ -227,6 +242,8 @@ _COMMANDS: Mapping[
 ] = {
     "schedule_activity": _schedule_activity,
     "request_cancel_activity": _cancel_activity,
+    "schedule_local_activity": _schedule_local,
+    "request_cancel_local_activity": _cancel_local,
     "start_timer": _start_timer,
     "cancel_timer": _cancel_timer,
     "set_patch_marker": _set_patch,

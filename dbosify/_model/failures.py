@@ -94,6 +94,25 @@ def canceled(details: Payloads | None = None) -> Failure:
     return failure
 
 
+def activity_cancelled() -> Failure:
+    """The cancellation of a local activity that was not asked what it made of it."""
+    failure = canceled()
+    failure.message = "Activity cancelled"
+    return failure
+
+
+def local_timeout(kind: TimeoutType.ValueType) -> Failure:
+    """The failure of a local activity that ran out of time; core's words."""
+    failure = Failure(message="Activity timed out")
+    failure.timeout_failure_info.timeout_type = kind
+    return failure
+
+
+def is_local_timeout(failure: Failure) -> bool:
+    """Whether core wrote the failure, not an activity that met with a timeout."""
+    return failure == local_timeout(failure.timeout_failure_info.timeout_type)
+
+
 def activity(
     message: str,
     *,

@@ -27,6 +27,7 @@ from dbosify._store import activities, rates
 from dbosify._store.engine import LOST_CONNECTION
 
 from . import activity_metrics, faults
+from .activity_feed import ActivityFeed
 from .faults import Point
 from .held_activity import HeldActivity, Run
 from .hints import hinted
@@ -87,10 +88,16 @@ class ActivityWorker:
         options: of the SDK's worker.
         slots: for attempts.
         metrics: of this worker.
+        feed: takes tasks for the SDK.
     """
 
     def __init__(
-        self, host: Host, options: ActivityOptions, slots: Slots, metrics: Metrics
+        self,
+        host: Host,
+        options: ActivityOptions,
+        slots: Slots,
+        metrics: Metrics,
+        feed: ActivityFeed,
     ) -> None:
         self.host = host
         self.options = options
@@ -100,7 +107,7 @@ class ActivityWorker:
         self._slots.on_ready = self._slot_ready
         self._metrics = metrics
         self._rate = Rate(options.rate, self.loop.time) if options.rate else None
-        self._tasks: asyncio.Queue[ActivityTask] = asyncio.Queue()
+        self._tasks = feed
         self._running: dict[bytes, _Running] = {}
         self._wake = asyncio.Event()
         self._starved = False
@@ -140,30 +147,18 @@ class ActivityWorker:
             self._cancel(running, "WORKER_SHUTDOWN", is_worker_shutdown=True)
 
     def _check_drained(self) -> None:
-        if self._stopping and not self._running:
+        if self._stopping and not self._running and not self._drained.is_set():
             self._drained.set()
+            self._tasks.close()
             self._wake.set()
 
-    async def next_task(self) -> ActivityTask | None:
-        """The next task for the SDK, or None when all is over."""
-        while True:
-            task = await self._next()
-            if task is None or not task.HasField("start"):
-                return task
-            keeper, running = self.host.keeper, self._running[task.task_token]
-            if not keeper.expired and keeper.losses == running.losses:
-                return task
-            await self._lose(task.task_token)
-
-    async def _next(self) -> ActivityTask | None:
-        getting = asyncio.ensure_future(self._tasks.get())
-        drained = asyncio.ensure_future(self._drained.wait())
-        try:
-            await asyncio.wait({getting, drained}, return_when=asyncio.FIRST_COMPLETED)
-            return getting.result() if getting.done() else None
-        finally:
-            getting.cancel()
-            drained.cancel()
+    async def still_ours(self, task: ActivityTask) -> bool:
+        """Whether an attempt may begin: its process was never given up for dead."""
+        keeper, running = self.host.keeper, self._running[task.task_token]
+        if not keeper.expired and keeper.losses == running.losses:
+            return True
+        await self._lose(task.task_token)
+        return False
 
     async def _lose(self, token: bytes) -> None:
         """This process was away: others may have given the attempt up for lost."""
@@ -221,7 +216,7 @@ class ActivityWorker:
         held.watch_deadline()
         held.on_gone = lambda: self._after_timeout(running)
         held.on_cancel = lambda: self._on_cancel(running)
-        self._tasks.put_nowait(self._task(running))
+        self._tasks.put(self._task(running))
         faults.reach(Point.AFTER_ACTIVITY_START)
         return held
 
@@ -328,7 +323,7 @@ class ActivityWorker:
         task.cancel.reason = running.cancelled
         for name, value in details.items():
             setattr(task.cancel.details, name, value)
-        self._tasks.put_nowait(task)
+        self._tasks.put(task)
 
     def _after_timeout(self, running: _Running) -> None:
         self.loop.call_later(

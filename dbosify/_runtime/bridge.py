@@ -32,9 +32,11 @@ from dbosify._store.errors import StoreError
 from dbosify._store.runs import Claim
 
 from . import tuner
+from .activity_feed import ActivityFeed
 from .activity_worker import ActivityOptions, ActivityWorker
 from .due import DueRole
 from .host import Host
+from .local_activity_worker import LocalActivityWorker
 from .metrics import Metrics
 from .schedule_role import ScheduleRole
 from .slots import Asker, Slots
@@ -80,6 +82,9 @@ class BridgeWorker:
         self.config = config
         self.task_queue = config.task_queue
         self.activities: ActivityWorker | None = None
+        self._feed: ActivityFeed | None = None
+        self._locals: LocalActivityWorker | None = None
+        self._stopping_locals: asyncio.Task[None] | None = None
         self.begun = asyncio.Event()
         self._client = client
         self._identity = config.identity_override or client.identity
@@ -121,12 +126,21 @@ class BridgeWorker:
         config, types = self.config, self.config.task_types
         await host.enter(self)
         self._entered = True
+        sources = types.enable_remote_activities + types.enable_local_activities
+        feed = ActivityFeed(sources)
+        if sources:
+            self._feed = feed
+        if types.enable_local_activities:
+            self._locals = LocalActivityWorker(
+                host.clock, self._slots("local_activity", None), feed, self._metrics
+            )
         if types.enable_remote_activities:
             self.activities = ActivityWorker(
                 host,
                 self._activity_options(),
                 self._slots("activity", config.activity_task_poller_behavior),
                 self._metrics,
+                feed,
             )
             self.activities.start_claiming()
         if types.enable_workflows:
@@ -135,6 +149,7 @@ class BridgeWorker:
                 self._workflow_options(),
                 self._slots("workflow", config.workflow_task_poller_behavior),
                 self._metrics,
+                self._locals,
             )
             self._workflows.start_claiming()
         self._due = DueRole(host)
@@ -183,23 +198,29 @@ class BridgeWorker:
 
     async def poll_activity_task(self) -> ActivityTask:
         """The next activity task."""
-        if self.activities is None:
-            if not self.config.task_types.enable_local_activities:
-                raise PollShutdownError
-            await self._until_stopped()
-            raise PollShutdownError
-        task = await self.activities.next_task()
-        if task is None:
-            raise PollShutdownError
-        return task
+        while self._feed is not None:
+            task = await self._feed.next()
+            if task is None:
+                break
+            if not task.HasField("start") or task.start.is_local:
+                return task
+            assert self.activities is not None, "it has tasks"
+            if await self.activities.still_ours(task):
+                return task
+        raise PollShutdownError
 
     async def complete_activity_task(self, completion: ActivityTaskCompletion) -> None:
         """What became of an activity attempt."""
+        if self._locals is not None and self._locals.knows(completion.task_token):
+            self._locals.complete(completion)
+            return
         assert self.activities is not None
         await self.activities.complete(completion)
 
     def record_activity_heartbeat(self, heartbeat: ActivityHeartbeat) -> None:
-        """A sign of life, with details."""
+        """A sign of life, with details; nobody waits for one of a local activity."""
+        if LocalActivityWorker.knows(heartbeat.task_token):
+            return
         assert self.activities is not None
         self.activities.heartbeat(heartbeat)
 
@@ -230,6 +251,8 @@ class BridgeWorker:
             self._workflows.stop()
         if self.activities is not None:
             self.activities.stop()
+        if self._locals is not None and self._stopping_locals is None:
+            self._stopping_locals = self.loop.create_task(self._stop_locals())
 
     async def finalize_shutdown(self) -> None:
         """Give up what is left: lease and roles."""
@@ -237,6 +260,8 @@ class BridgeWorker:
             await self._workflows.stopped()
         if self.activities is not None:
             await self.activities.stopped()
+        if self._stopping_locals is not None:
+            await self._stopping_locals
         if self._due is not None:
             await self._due.stop()
         if self._schedules is not None:
@@ -244,6 +269,13 @@ class BridgeWorker:
         if self._host is not None and self._entered:
             self._entered = False
             await self._host.leave(self)
+
+    async def _stop_locals(self) -> None:
+        """Runs that are given up wait for their local activities first."""
+        assert self._locals is not None, "it runs some"
+        if self._workflows is not None:
+            await self._workflows.stopped()
+        await self._locals.stop()
 
     async def _until_stopped(self) -> None:
         await self._stopping.wait()
@@ -302,7 +334,7 @@ class BridgeWorker:
 
     def _slots(self, kind: str, behavior: Any) -> Slots:
         config = self.config
-        ahead, sticky = pollers(behavior), 0
+        ahead, sticky = 1 if behavior is None else pollers(behavior), 0
         if kind == "workflow" and config.max_cached_workflows:
             sticky = max(1, round(ahead * (1 - config.nonsticky_to_sticky_poll_ratio)))
             ahead = max(1, ahead - sticky)

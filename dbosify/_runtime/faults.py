@@ -31,6 +31,8 @@ class Point(enum.Enum):
     """An activity was handed to the worker."""
     BEFORE_ACTIVITY_END = enum.auto()
     """An activity has ended, its outcome is in memory only."""
+    LOCAL_ACTIVITY_OVER = enum.auto()
+    """A local activity has ended, its outcome is in memory only."""
     AFTER_HEARTBEAT = enum.auto()
     """Heartbeat details were stored."""
     TIMER_FIRED = enum.auto()

@@ -24,7 +24,6 @@ from dbosify._model.protos import (
     HistoryEvent,
     QueryResult,
     UpdateRequest,
-    WorkflowActivation,
     WorkflowActivationJob,
     WorkflowTaskFailedCause,
 )
@@ -36,6 +35,7 @@ from dbosify._store.runs import Claim, Release, StartRow
 
 from . import faults, turn_row
 from .faults import Point
+from .long_task import finish
 from .replica import Replica, RunVanished, failed_query
 from .run_timers import timer_of
 from .under_way import UnderWay
@@ -85,6 +85,8 @@ class OwnedRun:
         self.leaving = False
         self._first_events = list(events) if events is not None else None
         self._look = events is None
+        self._unread = False
+        """Whether a hint was followed while nothing could be read."""
         self._news: list[list[HistoryEvent]] = []
         self._messages: list[str] = []
         self._updates: dict[str, UpdateRequest] = {}
@@ -180,7 +182,7 @@ class OwnedRun:
     async def _step(self) -> bool:
         """One thing; whether the run is done with."""
         self._busy = True
-        if self._look:
+        if self._look or self._unread:
             await self._read_inbox()
         if self._has_news or self.replica is None or self.replica.driver.has_backlog:
             return await self.worker.in_slot(self.replica, self.run_id, self._turn)
@@ -196,7 +198,7 @@ class OwnedRun:
         return False
 
     async def _read_inbox(self) -> None:
-        self._look = False
+        self._look = self._unread = False
         inbox = await self.worker.host.inbox(self.uuid)
         if inbox is None or inbox.owner_token != self.token:
             raise _Lost
@@ -212,7 +214,7 @@ class OwnedRun:
         """Make sure that the replica is there and up to date."""
         if self.replica is not None:
             return None
-        replica = Replica(self.worker.place, self.uuid)
+        replica = Replica(self.worker.place, self.uuid, self._wake.set)
         if self._first_events is not None:
             replica.begin_with(self._first_events, 0)
             self._first_events = None
@@ -260,8 +262,13 @@ class OwnedRun:
             request_id=str(uuid.uuid4()),
             sent_updates=list(shown.values()),
         )
-        if isinstance(outcome, WorkflowActivation):
-            outcome = await replica.work(outcome)
+        outcome = await finish(
+            replica,
+            outcome,
+            clock=self.worker.clock,
+            woken=self._wake,
+            meanwhile=self._meanwhile,
+        )
         if isinstance(outcome, TaskFailed):
             self._put_back(news)
             return await self._task_failed(outcome)
@@ -272,6 +279,23 @@ class OwnedRun:
             await self._decide_again(news)
             return False
         return await self._commit(outcome, news, shown)
+
+    async def _meanwhile(self, replica: Replica) -> bool:
+        """Care for the run while its task waits for local activities.
+
+        Returns:
+            Whether a query must be answered that comes after unread messages.
+        """
+        if self._look:
+            self._look, self._unread = False, True
+            if not await self._is_ours():
+                raise _Lost
+        await self._answer(replica, None)
+        return bool(self._queries)
+
+    async def _is_ours(self) -> bool:
+        inbox = await self.worker.host.inbox(self.uuid)
+        return inbox is not None and inbox.owner_token == self.token
 
     def _still_news(self, replica: Replica) -> list[HistoryEvent]:
         """The news, but for outcomes of activities that have one already.
@@ -430,23 +454,29 @@ class OwnedRun:
 
     async def _answer_queries(self) -> bool:
         failed = await self._ready()
+        assert self.replica is not None, "it was made ready"
+        if not await self._answer(self.replica, failed):
+            return False
+        if failed is not None:
+            return await self._task_failed(failed)
+        await self.worker.after_turn(self)
+        return False
+
+    async def _answer(self, replica: Replica, failed: TaskFailed | None) -> bool:
+        """Answer queries, but for those that messages must be read for."""
         queries, self._queries = self._queries, []
         for position, (job, min_inbox, answer) in enumerate(queries):
             if min_inbox > self.inbox_seen:
                 self._queries.extend(queries[position:])
                 self._look = True
                 return False
-            assert self.replica is not None
             if failed is not None:
                 result = failed_query(job, failed.failure.message)
             else:
-                result = await self.replica.query(job)
+                result = await replica.query(job)
             if not answer.done():
                 answer.set_result(result)
-        if failed is not None:
-            return await self._task_failed(failed)
-        await self.worker.after_turn(self)
-        return False
+        return True
 
     async def _task_failed(self, failed: TaskFailed) -> bool:
         """Journal a first failure, then give the run up for a while."""

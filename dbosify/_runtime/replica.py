@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dbosify._core import activation as activations
-from dbosify._core.driver import Again, Answered, RunDriver
+from dbosify._core.driver import RunDriver
+from dbosify._core.outcomes import Again, Answered
 from dbosify._core.tail import Worker
 from dbosify._model import ids
 from dbosify._model.children import Children
@@ -24,11 +25,14 @@ from dbosify._model.protos import (
     WorkflowActivation,
     WorkflowActivationCompletion,
     WorkflowActivationJob,
+    WorkflowExecution,
 )
 from dbosify._store import journal
 from dbosify._store.engine import Database
 
 from . import faults
+from .held_locals import HeldLocals
+from .local_activity_worker import LocalActivityWorker, RunOfLocal
 
 Ask = Callable[[WorkflowActivation], Awaitable[WorkflowActivationCompletion]]
 
@@ -46,18 +50,32 @@ class Place:
     task_queue: str
     worker: Worker
     ask: Ask
+    locals: LocalActivityWorker | None = None
+    """Runs the local activities of the runs, if the worker has activities."""
 
 
 class Replica:
-    """One run, rebuilt and driven."""
+    """One run, rebuilt and driven.
 
-    def __init__(self, place: Place, workflow_uuid: str) -> None:
+    Args:
+        place: where it lives.
+        workflow_uuid: of the run.
+        on_local_outcome: called when a local activity of the run is over.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        workflow_uuid: str,
+        on_local_outcome: Callable[[], None] = lambda: None,
+    ) -> None:
         self.workflow_uuid = workflow_uuid
         self.run_id = ids.run_id_of(workflow_uuid)
         self.names = Names()
         self.children = Children()
         self.next_step = 0
         self.driver = self._new_driver(place)
+        self.locals = HeldLocals(place.locals, on_local_outcome)
         self._place = place
         self._instance = False
 
@@ -99,14 +117,26 @@ class Replica:
         return None
 
     async def work(self, activation: WorkflowActivation) -> object:
-        """Let the SDK work on a workflow task until it is done."""
+        """Let the SDK work on a workflow task until there is nothing to show."""
         while True:
             self._instance = True
             completion = await self._place.ask(activation)
             outcome = self.driver.complete(completion)
+            self.run_locals()
             if not isinstance(outcome, Again):
                 return outcome
             activation = outcome.activation
+
+    def run_locals(self) -> None:
+        """Let local activities begin and end as the driver wants."""
+        if self.driver.local_orders:
+            execution = WorkflowExecution(
+                workflow_id=self.driver.workflow_id, run_id=self.run_id
+            )
+            run = RunOfLocal(
+                self.driver.namespace, execution, self.driver.workflow_type
+            )
+            self.locals.obey(self.driver.local_orders, run)
 
     async def query(self, job: WorkflowActivationJob) -> QueryResult:
         """Ask the rebuilt run."""
@@ -124,6 +154,7 @@ class Replica:
         message: str = "Workflow cache full",
     ) -> None:
         """Make the SDK forget the run; the replica is of no use afterwards."""
+        self.locals.drop()
         if self._instance:
             self._instance = False
             await self._place.ask(activations.eviction(self.run_id, reason, message))

@@ -37,6 +37,7 @@ from . import faults
 from .activity_places import ActivityPlaces
 from .faults import Point
 from .hints import hinted
+from .local_activity_worker import LocalActivityWorker
 from .metrics import Metrics
 from .owned_run import OwnedRun
 from .replica import Place, Replica, RunVanished, failed_query
@@ -93,10 +94,16 @@ class WorkflowWorker:
         options: of the SDK's worker.
         slots: for workflow tasks.
         metrics: of this worker.
+        local_activities: runs those of the runs, if the worker has activities.
     """
 
     def __init__(
-        self, host: Host, options: WorkflowOptions, slots: Slots, metrics: Metrics
+        self,
+        host: Host,
+        options: WorkflowOptions,
+        slots: Slots,
+        metrics: Metrics,
+        local_activities: LocalActivityWorker | None,
     ) -> None:
         self.host = host
         self.database = host.database
@@ -126,6 +133,7 @@ class WorkflowWorker:
                 suggest_after=_SUGGEST_AFTER,
             ),
             ask=self._ask,
+            locals=local_activities,
         )
         self._activations: asyncio.Queue[WorkflowActivation | None] = asyncio.Queue()
         self._asked: dict[str, asyncio.Future[WorkflowActivationCompletion]] = {}

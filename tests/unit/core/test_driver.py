@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from dbosify._core.driver import Again, Answered, Outcome, Replayed, RunDriver
+from dbosify._core.driver import RunDriver
+from dbosify._core.outcomes import Again, Answered, Outcome, Replayed
 from dbosify._core.tail import CORE_FLAGS
 from dbosify._model import clock
 from dbosify._model.effects import TaskFailed, Turn
@@ -410,7 +411,6 @@ def test_a_completion_without_a_status_fails_the_task() -> None:
 @pytest.mark.parametrize(
     "variant",
     [
-        "schedule_local_activity",
         "schedule_nexus_operation",
     ],
 )

@@ -14,12 +14,15 @@ from dbosify._core.machines.announcement import Announcement
 from dbosify._core.machines.attempt import AttemptMachine
 from dbosify._core.machines.cancel_external import CancelExternalMachine
 from dbosify._core.machines.child_workflow import ChildWorkflowMachine
+from dbosify._core.machines.local_activity import LocalActivityMachine
+from dbosify._core.machines.local_attempt import LocalAttemptMachine
 from dbosify._core.machines.patch import ChangeVersionMachine, PatchMachine
 from dbosify._core.machines.signal_external import SignalExternalMachine
 from dbosify._core.machines.timer import TimerMachine
 from dbosify._core.machines.update import UpdateMachine
 from dbosify._model.protos import Failure
 from tests.unit.core.attempts import Attempts
+from tests.unit.core.local_attempts import LocalAttempts
 from tests.unit.core.spelling import BEGAN
 from tests.unit.core.traces.every import TRACES
 from tests.unit.core.traces.script import Player
@@ -30,6 +33,7 @@ DRIVEN = (
     CancelExternalMachine,
     ChangeVersionMachine,
     ChildWorkflowMachine,
+    LocalActivityMachine,
     PatchMachine,
     SignalExternalMachine,
     TimerMachine,
@@ -58,7 +62,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Taken:
 
 
 def test_no_machine_is_left_out() -> None:
-    assert {*DRIVEN, AttemptMachine} == {
+    assert {*DRIVEN, AttemptMachine, LocalAttemptMachine} == {
         machine
         for machine in Machine.__subclasses__()
         if machine.__module__.startswith("dbosify.")
@@ -69,11 +73,14 @@ def test_no_machine_is_left_out() -> None:
 def test_the_traces_take_every_row(machine: type[Machine], taken: Taken) -> None:
     for trace in TRACES:
         Player(trace).play()
+        Player(trace, restarting=True).play()
     assert rows(machine) - taken == set()
 
 
 @pytest.mark.parametrize(
-    "machine", [*DRIVEN, AttemptMachine], ids=lambda machine: machine.__name__
+    "machine",
+    [*DRIVEN, AttemptMachine, LocalAttemptMachine],
+    ids=lambda machine: machine.__name__,
 )
 def test_every_state_has_its_rows(machine: type[Machine]) -> None:
     states = {type(state) for state in machine.table}
@@ -98,3 +105,21 @@ def test_the_ways_of_attempts_take_every_row(taken: Taken) -> None:
     for way in WAYS:
         way()
     assert rows(AttemptMachine) - taken == set()
+
+
+LOCAL_WAYS: tuple[Callable[[], object], ...] = (
+    lambda: LocalAttempts().asked_to_end(),
+    lambda: LocalAttempts(to_start=1).runs_out(),
+    lambda: LocalAttempts().begin(0).asked_to_end().reports_its_end(1),
+    lambda: LocalAttempts().begin(0).returns(1),
+    lambda: LocalAttempts().begin(0).runs_out(),
+    lambda: LocalAttempts().begin(0).raises(1).runs_out(),
+    lambda: LocalAttempts().begin(0).raises(1).asked_to_end(),
+)
+"""The ways of a local activity's attempts."""
+
+
+def test_the_ways_of_local_attempts_take_every_row(taken: Taken) -> None:
+    for way in LOCAL_WAYS:
+        way()
+    assert rows(LocalAttemptMachine) - taken == set()

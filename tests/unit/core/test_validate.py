@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbosify._core.driver import Again
+from dbosify._core.outcomes import Again
 from dbosify._core.validate import BadCommand
 from dbosify._model.effects import TaskFailed, Turn
 from dbosify._model.protos import (

@@ -8,6 +8,7 @@ from typing import Any
 from dbosify._model.protos import (
     ActivityCancellationType,
     Failure,
+    ScheduleLocalActivity,
     WorkflowActivationCompletion,
     WorkflowCommand,
     WorkflowTaskFailedCause,
@@ -49,6 +50,40 @@ def cancel_activity(seq: int) -> WorkflowCommand:
     """Ask for an activity's end."""
     command = WorkflowCommand()
     command.request_cancel_activity.seq = seq
+    return command
+
+
+def local(
+    seq: int,
+    kind: str = "echo",
+    *args: object,
+    cancellation: str = TRY,
+    start_to_close: float | None = 5.0,
+    activity_id: str | None = None,
+    **options: Any,
+) -> WorkflowCommand:
+    """Ask for a local activity."""
+    command = WorkflowCommand()
+    command.schedule_local_activity.MergeFrom(
+        ScheduleLocalActivity(
+            seq=seq,
+            activity_id=str(seq) if activity_id is None else activity_id,
+            activity_type=kind,
+            arguments=[payload(arg) for arg in args],
+            start_to_close_timeout=(
+                None if start_to_close is None else span(start_to_close)
+            ),
+            cancellation_type=ActivityCancellationType.Value(cancellation),
+            **options,
+        )
+    )
+    return command
+
+
+def cancel_local(seq: int) -> WorkflowCommand:
+    """Ask for a local activity's end."""
+    command = WorkflowCommand()
+    command.request_cancel_local_activity.seq = seq
     return command
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.unit.core.traces import (
     activities,
+    local_activities,
     messages,
     others,
     rebuilds,
@@ -13,6 +14,7 @@ from tests.unit.core.traces import (
 
 TRACES = (
     *activities.TRACES,
+    *local_activities.TRACES,
     *messages.TRACES,
     *tasks.TRACES,
     *others.TRACES,

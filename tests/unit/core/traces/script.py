@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from dbosify._core.driver import Again, Answered, Outcome, Replayed, RunDriver
+from dbosify._core import outcomes
+from dbosify._core.driver import RunDriver
+from dbosify._core.outcomes import Again, Answered, Outcome, Replayed
 from dbosify._model.effects import TaskFailed, Turn
+from dbosify._model.local import LocalOutcome, RunLocal
 from dbosify._model.protos import (
     EvictionReason,
     HistoryEvent,
@@ -67,6 +70,7 @@ class Sees:
         jobs: in the words of `showing.job`.
         flags: the SDK's flags that it may rely on.
         patches: markers that this task will leave: on replay they are announced.
+        after: seconds that local activities have moved its clock on by.
     """
 
     def __init__(
@@ -75,8 +79,10 @@ class Sees:
         *jobs: str,
         flags: Sequence[int] = (),
         patches: Sequence[str] = (),
+        after: float = 0.0,
     ) -> None:
         self.length = length
+        self.after = after
         self.jobs = list(jobs)
         self.flags = list(flags)
         self.patches = list(patches)
@@ -87,6 +93,30 @@ class Does:
 
     def __init__(self, *commands: WorkflowCommand, flags: Sequence[int] = ()) -> None:
         self.completion = completion(commands, flags)
+
+
+class Waits:
+    """The task waits for these local activities, by number."""
+
+    def __init__(self, *running: int) -> None:
+        self.running = set(running)
+
+
+class LocalEnds:
+    """A local activity is over.
+
+    Args:
+        seq: its number.
+        outcome: how.
+    """
+
+    def __init__(self, seq: int, outcome: LocalOutcome) -> None:
+        self.seq = seq
+        self.outcome = outcome
+
+
+class Beats:
+    """The task has waited so long that the next one goes on waiting."""
 
 
 class Breaks:
@@ -150,7 +180,18 @@ class Asks:
 
 
 Step: TypeAlias = (
-    Given | Sees | Does | Breaks | Then | Refused | Overtaken | Dropped | Asks
+    Given
+    | Sees
+    | Does
+    | Waits
+    | LocalEnds
+    | Beats
+    | Breaks
+    | Then
+    | Refused
+    | Overtaken
+    | Dropped
+    | Asks
 )
 
 
@@ -209,6 +250,7 @@ class Player:
         self.news: list[HistoryEvent] = []
         self.outcome: Outcome | WorkflowActivation = Replayed()
         self.number = 0
+        self.running: set[int] = set()
 
     def play(self) -> Player:
         """Play the whole trace."""
@@ -233,14 +275,26 @@ class Player:
                 self._then(step)
             case Refused():
                 self._refused(step)
-            case Overtaken():
-                assert isinstance(self.outcome, Turn)
-                assert self.outcome.close is not None
-                self._rebuild()
-            case Dropped():
-                self._rebuild()
             case Asks():
                 self._asks(step)
+            case Waits() | LocalEnds() | Beats():
+                self._of_local_activities(step)
+            case _:
+                if isinstance(step, Overtaken):
+                    assert isinstance(self.outcome, Turn)
+                    assert self.outcome.close is not None
+                self._rebuild()
+
+    def _of_local_activities(self, step: Waits | LocalEnds | Beats) -> None:
+        now = at(self.number)
+        match step:
+            case Waits():
+                self._waits(step)
+            case LocalEnds():
+                self.running.discard(step.seq)
+                self.outcome = self.driver.end_local(step.seq, step.outcome, now=now)
+            case Beats():
+                self.outcome = self.driver.heartbeat(now=now)
 
     def _given(self, step: Given) -> None:
         self.number += 1
@@ -265,9 +319,17 @@ class Player:
         assert shown.history_length == step.length
         assert list(shown.available_internal_flags) == step.flags
         assert shown.run_id == RUN_ID
-        assert shown.timestamp == at(self.number)
+        assert shown.timestamp == at(self.number + step.after)
         assert not shown.is_replaying
         self.rounds.append(Round(shown, step.patches))
+
+    def _waits(self, step: Waits) -> None:
+        assert isinstance(self.outcome, outcomes.Waits), self.outcome
+        for order in self.driver.local_orders:
+            if isinstance(order, RunLocal):
+                self.running.add(order.command.seq)
+        self.driver.local_orders.clear()
+        assert self.running == step.running
 
     def _then(self, step: Then) -> None:
         turn = self.outcome
@@ -323,6 +385,7 @@ class Player:
 
     def _rebuild(self) -> None:
         before, self.driver = self.driver, rebuilt(self.journal, self.tasks)
+        self.running = set()
         if isinstance(self.outcome, Turn) and self.news == []:
             assert state(self.driver) == state(before)
 

@@ -12,6 +12,7 @@ from temporalio.bridge.proto.workflow_activation import (
     ResolveSignalExternalWorkflow,
 )
 
+from dbosify._model import clock
 from dbosify._model.effects import (
     AcceptUpdate,
     CancelActivity,
@@ -71,7 +72,9 @@ def job(shown: WorkflowActivationJob) -> str:
             words = ["update", update.id, update.name, *_texts(update.input)]
             return " ".join(words if update.run_validator else [*words, "again"])
         case "resolve_activity":
-            return f"activity {shown.resolve_activity.seq} {_resolution(shown)}"
+            resolved = shown.resolve_activity
+            kind = "local" if resolved.is_local else "activity"
+            return f"{kind} {resolved.seq} {_resolution(shown)}"
         case _:
             return _of_others(shown)
 
@@ -79,6 +82,9 @@ def job(shown: WorkflowActivationJob) -> str:
 def _resolution(shown: WorkflowActivationJob) -> str:
     result = shown.resolve_activity.result
     status = result.WhichOneof("status") or ""
+    if status == "backoff":
+        delay = clock.seconds(result.backoff.backoff_duration)
+        return f"attempt {result.backoff.attempt} is due in {delay:g}"
     if status != "completed":
         return f"{status}: {failure(getattr(result, status).failure)}"
     if not result.completed.HasField("result"):

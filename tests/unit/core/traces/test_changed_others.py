@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbosify._core.driver import Outcome, Replayed
+from dbosify._core.outcomes import Outcome, Replayed
 from dbosify._model.effects import TaskFailed, Turn
 from dbosify._model.protos import HistoryEvent, WorkflowCommand
 from tests.unit.core.traces.commands import activity
