@@ -21,6 +21,8 @@ import temporalio.runtime
 import temporalio.service
 import temporalio.testing
 from google.protobuf.empty_pb2 import Empty
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.testservice.v1 import (
     LockTimeSkippingRequest,
     SleepRequest,
@@ -130,7 +132,7 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment):
             download_dest_dir: No effect.
             ui: No effect.
             runtime: See ``Client.connect``.
-            search_attributes: Not built yet; must be empty.
+            search_attributes: Registered if they are not yet.
             dev_server_existing_path: No effect.
             dev_server_database_filename: Directory to keep the data in, made if
                 missing. Processes that name the same one share its server. Without
@@ -145,18 +147,14 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment):
             ui_port: No effect.
 
         Raises:
-            RuntimeError: The extra is not installed, Postgres does not start, or
-                ``search_attributes`` were given.
+            RuntimeError: The extra is not installed, or Postgres does not start.
         """
-        if search_attributes:
-            raise RuntimeError(
-                "start_local(search_attributes=...) is not built yet in dbosify"
-            )
         directory = dev_server_database_filename
         return await _start(
             _LocalEnvironment,
             Path(directory) if directory is not None else None,
             patience=dev_server_startup_timeout,
+            search_attributes=search_attributes,
             namespace=namespace,
             data_converter=data_converter,
             interceptors=interceptors,
@@ -409,6 +407,7 @@ async def _start(
     directory: Path | None,
     *,
     patience: timedelta | None,
+    search_attributes: Sequence[temporalio.common.SearchAttributeKey[Any]] = (),
     **options: Any,
 ) -> WorkflowEnvironment:
     seconds = embedded.START_PATIENCE if patience is None else patience.total_seconds()
@@ -417,7 +416,19 @@ async def _start(
         client = await Client.connect(postgres.url, **options)
         if kind is _TimeSkippingEnvironment:
             await begin_virtual_time(client.service_client, client.namespace)
+        if search_attributes:
+            await _register(client, search_attributes)
         return kind(client, postgres=postgres)
     except BaseException:
         await asyncio.to_thread(postgres.stop)
         raise
+
+
+async def _register(
+    client: Client, keys: Sequence[temporalio.common.SearchAttributeKey[Any]]
+) -> None:
+    request = AddSearchAttributesRequest(namespace=client.namespace)
+    for key in keys:
+        kind = IndexedValueType.ValueType(key.indexed_value_type)
+        request.search_attributes[key.name] = kind
+    await client.operator_service.add_search_attributes(request)

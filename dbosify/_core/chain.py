@@ -25,6 +25,7 @@ from dbosify._model.protos import (
     WorkflowExecutionStartedEventAttributes,
     WorkflowExecutionStatus,
 )
+from dbosify._model.search_attributes import Registered
 
 from .retry import Verdict, decide
 
@@ -43,6 +44,8 @@ class Chain:
     search_attributes: SearchAttributes
     """Of the start, with what the workflow upserted."""
     namespace: str = ""
+    registered: Registered | None = None
+    """The types of attributes that the task's commands set; None in a replay."""
 
     @property
     def attributes(self) -> WorkflowExecutionStartedEventAttributes:

@@ -20,6 +20,7 @@ from dbosify._model.protos import (
 )
 
 from .chain import Chain
+from .validate import attribute_values
 
 _DEFAULT_TASK_TIMEOUT = 10.0
 _MAX_TASK_TIMEOUT = 120.0
@@ -67,7 +68,8 @@ def initiated(
     for key, value in source.memo.items():
         result.memo.fields[key].CopyFrom(value)
     if source.search_attributes.indexed_fields:
-        result.search_attributes.CopyFrom(source.search_attributes)
+        attributes = attribute_values(source.search_attributes, chain.registered)
+        result.search_attributes.CopyFrom(attributes)
     if source.HasField("retry_policy"):
         result.retry_policy.CopyFrom(source.retry_policy)
         fill_defaults(result.retry_policy)

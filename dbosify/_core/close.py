@@ -29,6 +29,7 @@ from dbosify._model.protos import (
     WorkflowExecutionStatus,
 )
 
+from . import validate
 from .chain import Chain
 from .commands import Command
 from .machines.announcement import Announcement
@@ -206,7 +207,8 @@ def _continued_event(
         else chain.search_attributes
     )
     if attributes.indexed_fields:
-        event.search_attributes.CopyFrom(attributes)
+        settled = validate.attribute_values(attributes, chain.registered)
+        event.search_attributes.CopyFrom(settled)
     event.workflow_run_timeout.CopyFrom(
         source.workflow_run_timeout
         if source.HasField("workflow_run_timeout")

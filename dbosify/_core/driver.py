@@ -29,6 +29,7 @@ from dbosify._model.protos import (
     WorkflowCommand,
     WorkflowTaskFailedCause,
 )
+from dbosify._model.search_attributes import Registered
 
 from . import activation as activations
 from . import updates
@@ -292,8 +293,17 @@ class RunDriver:
 
     # Completions.
 
-    def complete(self, completion: WorkflowActivationCompletion) -> Outcome:
-        """Take the SDK's answer to the last activation."""
+    def complete(
+        self,
+        completion: WorkflowActivationCompletion,
+        registered: Registered | None = None,
+    ) -> Outcome:
+        """Take the SDK's answer to the last activation.
+
+        Args:
+            completion: the answer.
+            registered: the search attributes that a live task needs the types of.
+        """
         if self._querying:
             return self._complete_query(completion)
         if completion.WhichOneof("status") != "successful":
@@ -308,15 +318,19 @@ class RunDriver:
                 f"Workflow activation completion failed: {failed.failure.message}",
             )
         try:
-            return self._complete_task(completion)
+            return self._complete_task(completion, registered)
         except REFUSALS as error:
             return task_failed(error)
 
-    def _complete_task(self, completion: WorkflowActivationCompletion) -> Outcome:
+    def _complete_task(
+        self,
+        completion: WorkflowActivationCompletion,
+        registered: Registered | None,
+    ) -> Outcome:
         success = completion.successful
         self._used_flags.update(success.used_internal_flags)
         out = self._output()
-        chain = self._chain()
+        chain = self._chain(registered)
         for source in success.commands:
             self.translator.apply(source, chain, self._tail.now, out)
         return self._go_on(out)
@@ -548,13 +562,14 @@ class RunDriver:
         assert self.started is not None, "the journal was loaded"
         return self.started
 
-    def _chain(self) -> Chain:
+    def _chain(self, registered: Registered | None = None) -> Chain:
         return Chain(
             run_id=self.run_id,
             started=self._start_event,
             next_run_id=self._next_run_id,
             search_attributes=self.translator.carried,
             namespace=self.namespace,
+            registered=registered,
         )
 
     def _link(self, news: Sequence[HistoryEvent]) -> None:

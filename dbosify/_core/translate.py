@@ -189,6 +189,7 @@ def _upsert(
     # The attribute is core's own: what users put there is left out.
     attributes.indexed_fields.pop(patch.CHANGE_VERSION, None)
     validate.search_attributes(attributes.indexed_fields)
+    attributes = validate.attribute_values(attributes, chain.registered)
     for key, value in attributes.indexed_fields.items():
         put(known.carried.indexed_fields, key, value)
     out.commands.append(

@@ -6,15 +6,18 @@ the task tried again.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from dbosify._model import clock, failures
 from dbosify._model.protos import (
     Duration,
     Failure,
     ScheduleActivity,
+    SearchAttributes,
+    WorkflowCommand,
     WorkflowTaskFailedCause,
 )
+from dbosify._model.search_attributes import BadAttribute, Registered, settled
 
 from .machines.activity import ActivityMachine
 from .machines.timer import TimerMachine
@@ -25,6 +28,7 @@ _ACTIVITY = (
 _DUPLICATE_ACTIVITY = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_SCHEDULE_ACTIVITY_DUPLICATE_ID
 )
+_ATTRIBUTES = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
 _TIMER = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTRIBUTES
 _DUPLICATE_TIMER = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID
@@ -108,9 +112,55 @@ def search_attributes(fields: Collection[str]) -> None:
     """
     if not fields:
         raise BadCommand(
-            WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES,
+            _ATTRIBUTES,
             "IndexedFields is not set on UpsertWorkflowSearchAttributesCommand.",
         )
+
+
+def attributes_named(
+    commands: Iterable[WorkflowCommand], carried: SearchAttributes
+) -> set[str]:
+    """The search attributes that commands set.
+
+    Args:
+        commands: of one completion.
+        carried: what the run's next one gets if the command names none.
+    """
+    named: set[str] = set()
+    for command in commands:
+        variant = command.WhichOneof("variant")
+        if variant == "upsert_workflow_search_attributes":
+            upsert = command.upsert_workflow_search_attributes
+            named.update(upsert.search_attributes.indexed_fields)
+        elif variant == "start_child_workflow_execution":
+            child = command.start_child_workflow_execution
+            named.update(child.search_attributes.indexed_fields)
+        elif variant == "continue_as_new_workflow_execution":
+            following = command.continue_as_new_workflow_execution
+            named.update(following.search_attributes.indexed_fields)
+            if not following.HasField("search_attributes"):
+                named.update(carried.indexed_fields)
+    return named
+
+
+def attribute_values(
+    attributes: SearchAttributes, registered: Registered | None
+) -> SearchAttributes:
+    """Search attributes that a command sets, with their types.
+
+    Args:
+        attributes: of the command.
+        registered: None in a replay: what was taken once is not judged again.
+
+    Raises:
+        BadCommand: one is unknown, or its value does not fit its type.
+    """
+    if registered is None:
+        return attributes
+    try:
+        return settled(attributes, registered.types, registered.namespace)
+    except BadAttribute as error:
+        raise BadCommand(_ATTRIBUTES, str(error)) from None
 
 
 def memo(fields: Collection[str]) -> None:

@@ -14,6 +14,7 @@ from dbosify._core import activation as activations
 from dbosify._core.driver import RunDriver
 from dbosify._core.outcomes import Again, Answered
 from dbosify._core.tail import Worker
+from dbosify._core.validate import attributes_named
 from dbosify._model import ids
 from dbosify._model.children import Children
 from dbosify._model.effects import TaskFailed, Turn
@@ -27,8 +28,10 @@ from dbosify._model.protos import (
     WorkflowActivationJob,
     WorkflowExecution,
 )
+from dbosify._model.search_attributes import Registered
 from dbosify._store import journal
 from dbosify._store.engine import Database
+from dbosify._store.search_attributes import known_among
 
 from . import faults
 from .held_locals import HeldLocals
@@ -121,7 +124,10 @@ class Replica:
         while True:
             self._instance = True
             completion = await self._place.ask(activation)
-            outcome = self.driver.complete(completion)
+            registered = None
+            if not activation.is_replaying:
+                registered = await self._registered(completion)
+            outcome = self.driver.complete(completion, registered)
             self.run_locals()
             if not isinstance(outcome, Again):
                 return outcome
@@ -137,6 +143,18 @@ class Replica:
                 self.driver.namespace, execution, self.driver.workflow_type
             )
             self.locals.obey(self.driver.local_orders, run)
+
+    async def _registered(
+        self, completion: WorkflowActivationCompletion
+    ) -> Registered | None:
+        """The search attributes that the commands set; a query only if there are."""
+        names = attributes_named(
+            completion.successful.commands, self.driver.translator.carried
+        )
+        if not names:
+            return None
+        types = await known_among(self._place.database, names)
+        return Registered(self._place.namespace, types)
 
     async def query(self, job: WorkflowActivationJob) -> QueryResult:
         """Ask the rebuilt run."""

@@ -34,6 +34,7 @@ from dbosify._store import journal, runs, schedules
 from dbosify._store.engine import Connection
 from dbosify._store.runs import Ending, Message
 from dbosify._store.schedules import ScheduleRow
+from dbosify._store.search_attributes import known_among
 
 from .context import Context
 from .ending import end_in, tell_ended, termination
@@ -179,9 +180,11 @@ class _Firing:
     async def _start(self, start: Start) -> WorkflowExecution | None:
         """Start the action; None if its id is taken or the server would refuse it."""
         request = self._request(start)
+        names = request.search_attributes.indexed_fields
+        custom = await known_among(self._context.database, names, self._connection)
         try:
             apply_policy_defaults(request)
-            check(request)
+            check(request, custom, self._context.namespace)
         except RPCError:
             return None
         row = start_row(self._context, request, request.request_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
@@ -9,6 +11,7 @@ from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 from dbosify._model import clock, cron
 
 from . import errors, validate
+from .attributes import settled
 
 _FAIL = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL
 
@@ -42,8 +45,15 @@ def apply_policy_defaults(
         request.workflow_id_conflict_policy = conflict_policy
 
 
-def check(request: StartWorkflowExecutionRequest) -> None:
+def check(
+    request: StartWorkflowExecutionRequest, custom: Mapping[str, str], namespace: str
+) -> None:
     """Check a request whose policies have their defaults.
+
+    Args:
+        request: its search attributes get their types.
+        custom: the types of the registered attributes among them.
+        namespace: in which it is to start.
 
     Raises:
         RPCError: with the server's text for the first thing wrong.
@@ -56,6 +66,9 @@ def check(request: StartWorkflowExecutionRequest) -> None:
     validate.timeout(request.workflow_task_timeout, "WorkflowTaskTimeoutSeconds")
     validate.length(request.request_id, "RequestId")
     _check_policies(request)
+    if request.search_attributes.indexed_fields:
+        attributes = settled(request.search_attributes, custom, namespace)
+        request.search_attributes.CopyFrom(attributes)
     if request.priority.priority_key < 0:
         raise errors.invalid("priority key can't be negative")
     if len(request.priority.fairness_key.encode()) > 64:

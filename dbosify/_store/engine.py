@@ -65,6 +65,13 @@ class Database:
         async with pool.connection() as connection:
             return await self.run(connection, name, params)
 
+    async def fetch_composed(self, text: bytes, params: Mapping[str, Any]) -> Rows:
+        """Run a statement made for this call, planned for just these parameters."""
+        pool = await self.pool()
+        async with pool.connection() as connection:
+            cursor = await connection.execute(text, params, prepare=False)
+            return await cursor.fetchall()
+
     async def run(
         self, connection: Connection, name: str, params: Mapping[str, Any]
     ) -> Rows:

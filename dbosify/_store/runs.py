@@ -23,6 +23,7 @@ from dbosify._model.protos import (
     WorkflowExecutionStartedEventAttributes,
     WorkflowExecutionStatus,
 )
+from dbosify._model.search_attributes import as_sent, document
 
 from .engine import Call, Connection, Database, Rows
 
@@ -165,25 +166,18 @@ def search_attributes_json(attributes: SearchAttributes) -> str | None:
 
 
 def typed_search_attributes(attributes: SearchAttributes) -> dict[str, Any]:
-    """Search attributes by name, each with its type and its value."""
-    return {
-        name: {
-            "type": payload.metadata.get("type", b"").decode(),
-            "value": json.loads(payload.data) if payload.data else None,
-        }
-        for name, payload in attributes.indexed_fields.items()
+    """Search attributes by name, each with what comparisons need."""
+    kept = {
+        name: document(payload) for name, payload in attributes.indexed_fields.items()
     }
+    return {name: value for name, value in kept.items() if value is not None}
 
 
 def search_attributes_of(typed: Mapping[str, Any]) -> SearchAttributes:
     """The inverse of `typed_search_attributes`."""
-    result = SearchAttributes()
-    for name, attribute in typed.items():
-        payload = result.indexed_fields[name]
-        payload.metadata["encoding"] = b"json/plain"
-        payload.metadata["type"] = attribute["type"].encode()
-        payload.data = json.dumps(attribute["value"], separators=(",", ":")).encode()
-    return result
+    return SearchAttributes(
+        indexed_fields={name: as_sent(value) for name, value in typed.items()}
+    )
 
 
 async def start(

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import temporalio.client
 import temporalio.testing
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.common import SearchAttributeKey
 
 import dbosify.testing
@@ -60,10 +62,16 @@ async def test_clocks_of_single_workflows_say_that_they_are_not_built() -> None:
         await WorkflowEnvironment.start_time_skipping_v2()
 
 
-async def test_search_attributes_say_that_they_are_not_built() -> None:
-    key = SearchAttributeKey.for_keyword("colour")
-    with pytest.raises(RuntimeError, match=r"search_attributes.*not built yet"):
-        await WorkflowEnvironment.start_local(search_attributes=[key])
+async def test_search_attributes_are_registered() -> None:
+    colour = SearchAttributeKey.for_keyword("colour")
+    async with await WorkflowEnvironment.start_local(
+        search_attributes=[colour]
+    ) as environment:
+        listed = await environment.client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=environment.client.namespace)
+        )
+        kind = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        assert listed.custom_attributes == {colour.name: kind}
 
 
 async def test_a_temporary_environment_leaves_nothing_behind(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from temporalio.api.enums.v1 import (
@@ -99,7 +98,10 @@ def _info(
     info.memo.SetInParent()
     if run["memo"] is not None:
         info.memo.CopyFrom(Memo.FromString(run["memo"]))
-    _search_attributes(response, run["search_attributes"])
+    if run["search_attributes"]:
+        info.search_attributes.CopyFrom(
+            runs.search_attributes_of(run["search_attributes"])
+        )
     info.first_run_id = run["first_run_id"]
     if run["parent_workflow_id"] is not None:
         info.parent_execution.workflow_id = run["parent_workflow_id"]
@@ -111,18 +113,6 @@ def _info(
     if run["close_time"] is not None:
         info.close_time.CopyFrom(events[-1].event_time)
         info.execution_duration.FromTimedelta(run["close_time"] - run["execution_time"])
-
-
-def _search_attributes(
-    response: DescribeWorkflowExecutionResponse, stored: dict[str, Any] | None
-) -> None:
-    fields = response.workflow_execution_info.search_attributes.indexed_fields
-    for name, attribute in (stored or {}).items():
-        fields[name].metadata["encoding"] = b"json/plain"
-        fields[name].metadata["type"] = attribute["type"].encode()
-        fields[name].data = json.dumps(
-            attribute["value"], separators=(",", ":")
-        ).encode()
 
 
 def _extended_info(

@@ -8,7 +8,7 @@ answer, whatever the policies say.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from temporalio.api.common.v1 import GrpcStatus
@@ -32,6 +32,7 @@ from dbosify._service.start_row import start_row
 from dbosify._service.starting import Begun, begin
 from dbosify._service.update_checks import ACCEPTED, COMPLETED
 from dbosify._service.updating import Aborted, Progress, Row, Target
+from dbosify._store.search_attributes import known_among
 from dbosify._store.updates import Sent, admit_first
 
 _RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
@@ -61,7 +62,7 @@ async def execute_multi_operation(
     context: Context, request: ExecuteMultiOperationRequest
 ) -> ExecuteMultiOperationResponse:
     """Update the open run of a workflow id, or start one with the update."""
-    both = _checked(context, request)
+    both = await _checked(context, request)
     if not both.start.request_id:
         both.start.request_id = str(uuid.uuid4())
     while True:
@@ -204,13 +205,15 @@ def _response(
 # What is refused.
 
 
-def _checked(context: Context, request: ExecuteMultiOperationRequest) -> _Both:
+async def _checked(context: Context, request: ExecuteMultiOperationRequest) -> _Both:
     kinds = [operation.WhichOneof("operation") for operation in request.operations]
     if kinds != ["start_workflow", "update_workflow"]:
         raise errors.invalid("Operations have to be exactly [Start, Update].")
     start = request.operations[0].start_workflow
     update = request.operations[1].update_workflow
-    refused_start = _refused(lambda: _check_start(context, start))
+    names = start.search_attributes.indexed_fields
+    custom = await known_among(context.database, names)
+    refused_start = _refused(lambda: _check_start(context, start, custom))
     refused_update = _refused(lambda: _check_update(context, start, update))
     if refused_start is not None or refused_update is not None:
         raise _failure(refused_start, refused_update)
@@ -225,7 +228,9 @@ def _refused(check: Callable[[], None]) -> RPCError | None:
     return None
 
 
-def _check_start(context: Context, start: StartWorkflowExecutionRequest) -> None:
+def _check_start(
+    context: Context, start: StartWorkflowExecutionRequest, custom: Mapping[str, str]
+) -> None:
     _check_namespace(context, start.namespace)
     if start.cron_schedule:
         raise errors.invalid("CronSchedule is not allowed.")
@@ -234,7 +239,7 @@ def _check_start(context: Context, start: StartWorkflowExecutionRequest) -> None
     if clock.seconds(start.workflow_start_delay) > 0:
         raise errors.invalid("WorkflowStartDelay is not supported.")
     start_checks.apply_policy_defaults(start)
-    start_checks.check(start)
+    start_checks.check(start, custom, context.namespace)
 
 
 def _check_update(

@@ -26,11 +26,13 @@ from dbosify._model import clock
 from dbosify._model.protos import SearchAttributes
 from dbosify._model.schedules.scheduler import Record, Scheduler
 from dbosify._service import errors, schedule_checks, validate
+from dbosify._service.attributes import settled
 from dbosify._service.context import Context
 from dbosify._service.firing import Aftermath, Change, advance, times
 from dbosify._service.schedule_checks import alive, conflict_token
 from dbosify._store import runs, schedules
 from dbosify._store.schedules import ScheduleRow
+from dbosify._store.search_attributes import known_among
 
 _LONGEST_NOTES = 1000
 
@@ -43,6 +45,7 @@ async def create_schedule(
     if not request.request_id:
         raise errors.invalid("RequestId is not set on request.")
     validate.length(request.request_id, "RequestId")
+    await _settle_attributes(context, request)
     schedule = schedule_checks.normalised(request.schedule)
     if request.memo.ByteSize() > validate.MAX_BLOB:
         raise errors.invalid("Memo size exceeds limit.")
@@ -73,6 +76,28 @@ async def create_schedule(
     return CreateScheduleResponse(conflict_token=conflict_token(1))
 
 
+async def _settle_attributes(
+    context: Context, request: CreateScheduleRequest | UpdateScheduleRequest
+) -> None:
+    """Give the search attributes of a schedule and of its action their types.
+
+    Raises:
+        RPCError: one is unknown, or its value does not fit its type.
+    """
+    given = [
+        attributes
+        for attributes in (
+            request.schedule.action.start_workflow.search_attributes,
+            request.search_attributes,
+        )
+        if attributes.indexed_fields
+    ]
+    names = {name for attributes in given for name in attributes.indexed_fields}
+    custom = await known_among(context.database, names)
+    for attributes in given:
+        attributes.CopyFrom(settled(attributes, custom, context.namespace))
+
+
 async def _recognise(context: Context, request: CreateScheduleRequest) -> None:
     """Accept a request that is repeated.
 
@@ -98,6 +123,7 @@ async def update_schedule(
         raise errors.invalid("Only StartWorkflow action is supported for schedules")
     # Here, unlike when a schedule is made, the action is looked at before the spec.
     schedule_checks.check_action(request.schedule.action.start_workflow)
+    await _settle_attributes(context, request)
     schedule = schedule_checks.normalised(request.schedule)
     if request.HasField("memo"):
         raise schedule_checks.memo_is_fixed()

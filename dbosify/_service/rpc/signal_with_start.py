@@ -7,6 +7,7 @@ and signal are one statement, and no turn can come between them.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy
 from temporalio.api.workflowservice.v1 import (
@@ -25,6 +26,7 @@ from dbosify._service.start_row import start_row
 from dbosify._service.starting import Begun, begin
 from dbosify._store.engine import Call
 from dbosify._store.runs import Message
+from dbosify._store.search_attributes import known_among
 
 _FAIL = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL
 _USE_EXISTING = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
@@ -44,7 +46,9 @@ async def signal_with_start_workflow_execution(
     """Signal the open run of a workflow id, or start one with the signal."""
     start = _start_request(request)
     apply_policy_defaults(start, _USE_EXISTING)
-    _check(request, start)
+    names = start.search_attributes.indexed_fields
+    custom = await known_among(context.database, names)
+    _check(request, start, custom, context.namespace)
     if not request.request_id:
         request.request_id = str(uuid.uuid4())
     while True:
@@ -71,6 +75,8 @@ def _start_request(
 def _check(
     request: SignalWithStartWorkflowExecutionRequest,
     start: StartWorkflowExecutionRequest,
+    custom: Mapping[str, str],
+    namespace: str,
 ) -> None:
     """Check what a plain start has not, and what it says in other words."""
     if request.workflow_id:
@@ -83,7 +89,7 @@ def _check(
             "Invalid WorkflowIDConflictPolicy: WORKFLOW_ID_CONFLICT_POLICY_FAIL is not"
             " supported for this operation."
         )
-    check(start)
+    check(start, custom, namespace)
     validate.blob(request.signal_input)
 
 

@@ -19,6 +19,7 @@ from dbosify._service.start_row import start_row
 from dbosify._service.starting import Begun, Found, begin
 from dbosify._store import runs
 from dbosify._store.runs import Message
+from dbosify._store.search_attributes import known_among
 
 _OPTIONS_UPDATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED
 
@@ -28,7 +29,9 @@ async def start_workflow_execution(
 ) -> StartWorkflowExecutionResponse:
     """Start a run, or say what the id's latest run has against it."""
     apply_policy_defaults(request)
-    check(request)
+    names = request.search_attributes.indexed_fields
+    custom = await known_among(context.database, names)
+    check(request, custom, context.namespace)
     if not request.request_id:
         request.request_id = str(uuid.uuid4())
     row = start_row(context, request, request.request_id)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from dbosify._store import statements
 from dbosify._store.migrate import ensure_schema
@@ -19,7 +20,7 @@ from tests.unit.repo.sources import ROOT, files, library
 SQL = "dbosify/_store/sql/"
 NAMES = [Path(path).stem for path in files() if path.startswith(SQL)]
 
-LOADERS = frozenset({"Call", "_run", "bound", "fetch", "load", "run"})
+LOADERS = frozenset({"Call", "_composed", "_run", "bound", "fetch", "load", "run"})
 """What takes the name of a statement, here as a word of its own or of an object."""
 
 PARAMETER = re.compile(r"%\((\w+)\)s|%%")
@@ -84,7 +85,10 @@ def connection(
 def test_a_statement_fits_the_migrated_tables(
     connection: psycopg.Connection[tuple[object, ...]], schema: str, name: str
 ) -> None:
-    text = statements.bound(name, schema).decode()
+    if "{condition}" in statements.load(name):
+        text = statements.composed(name, schema, sql.SQL("true")).decode()
+    else:
+        text = statements.bound(name, schema).decode()
     # Postgres finds the types itself, as it does when the statements run.
     connection.execute(f"PREPARE {name}_ AS {numbered(text)}".encode())
 

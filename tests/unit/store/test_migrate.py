@@ -51,6 +51,7 @@ OUR_TABLES = {
     "dbosify_queries",
     "dbosify_rates",
     "dbosify_schedules",
+    "dbosify_search_attributes",
     "dbosify_updates",
     "dbosify_virtual_time",
     "dbosify_workers",
@@ -529,7 +530,7 @@ def test_rows_that_are_updated_often_have_room_to_be(
 
 def test_each_access_path_has_its_index(shared: DatabaseUrl) -> None:
     query = (
-        "SELECT tablename, split_part(indexdef, ' USING btree ', 2),"
+        "SELECT tablename, regexp_replace(indexdef, '^.* USING (btree )?', ''),"
         " indexdef LIKE 'CREATE UNIQUE%%' FROM pg_indexes"
         " WHERE schemaname = %s AND indexname LIKE 'dbosify%%'"
     )
@@ -543,7 +544,16 @@ def test_each_access_path_has_its_index(shared: DatabaseUrl) -> None:
     }
 
     assert plain == {
-        ("dbosify_executions", "(close_time) WHERE (close_time IS NOT NULL)"),
+        (
+            "dbosify_executions",
+            "(COALESCE(close_time, 'infinity'::timestamp with time zone),"
+            " start_time, run_id)",
+        ),
+        (
+            "dbosify_executions",
+            "gin (search_attributes jsonb_path_ops)"
+            " WHERE (search_attributes IS NOT NULL)",
+        ),
         (
             "dbosify_executions",
             "(expires_at) WHERE ((close_time IS NULL) AND (expires_at IS NOT NULL))",
@@ -583,6 +593,7 @@ def test_each_access_path_has_its_index(shared: DatabaseUrl) -> None:
         ("dbosify_rates", "(task_queue)"),
         ("dbosify_outbox", "(entry_id)"),
         ("dbosify_schedules", "(schedule_id)"),
+        ("dbosify_search_attributes", "(name)"),
         ("dbosify_updates", "(run_id, update_id)"),
     }
 

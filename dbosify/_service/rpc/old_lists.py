@@ -1,0 +1,89 @@
+"""The lists that came before list filters: open runs, closed runs, archived runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from temporalio.api.workflowservice.v1 import (
+    ListArchivedWorkflowExecutionsRequest,
+    ListArchivedWorkflowExecutionsResponse,
+    ListClosedWorkflowExecutionsRequest,
+    ListClosedWorkflowExecutionsResponse,
+    ListOpenWorkflowExecutionsRequest,
+    ListOpenWorkflowExecutionsResponse,
+)
+
+from dbosify._model import clock
+from dbosify._model.conditions import All, Compare, Condition, Field, IsNull, Not
+from dbosify._model.search_attributes import SYSTEM
+from dbosify._service import errors, listing
+from dbosify._service.context import Context
+
+
+def _field(name: str) -> Field:
+    return Field(name, SYSTEM[name], system=True)
+
+
+_OPEN = IsNull(_field("CloseTime"))
+
+
+async def list_open_workflow_executions(
+    context: Context, request: ListOpenWorkflowExecutionsRequest
+) -> ListOpenWorkflowExecutionsResponse:
+    """A page of the runs that are open."""
+    infos, token = await listing.page(
+        context,
+        All((_OPEN, *_asked(request))),
+        all_divisions=False,
+        size=request.maximum_page_size,
+        token=request.next_page_token,
+    )
+    return ListOpenWorkflowExecutionsResponse(executions=infos, next_page_token=token)
+
+
+async def list_closed_workflow_executions(
+    context: Context, request: ListClosedWorkflowExecutionsRequest
+) -> ListClosedWorkflowExecutionsResponse:
+    """A page of the runs that are closed."""
+    conditions = [Not(_OPEN), *_asked(request)]
+    if request.HasField("status_filter"):
+        status = request.status_filter.status
+        conditions.append(Compare(_field("ExecutionStatus"), "=", int(status)))
+    infos, token = await listing.page(
+        context,
+        All(tuple(conditions)),
+        all_divisions=False,
+        size=request.maximum_page_size,
+        token=request.next_page_token,
+    )
+    return ListClosedWorkflowExecutionsResponse(executions=infos, next_page_token=token)
+
+
+def _asked(
+    request: ListOpenWorkflowExecutionsRequest | ListClosedWorkflowExecutionsRequest,
+) -> Iterator[Condition]:
+    """What both lists may ask for."""
+    times = request.start_time_filter
+    earliest, latest = (
+        clock.nanoseconds(moment) for moment in (times.earliest_time, times.latest_time)
+    )
+    if times.HasField("latest_time") and earliest > latest:
+        raise errors.invalid(
+            "EarliestTime in StartTimeFilter should not be larger than LatestTime."
+        )
+    if times.HasField("earliest_time"):
+        yield Compare(_field("StartTime"), ">=", earliest)
+    if times.HasField("latest_time"):
+        yield Compare(_field("StartTime"), "<=", latest)
+    if request.HasField("execution_filter"):
+        wanted = request.execution_filter.workflow_id
+        yield Compare(_field("WorkflowId"), "=", wanted)
+    if request.HasField("type_filter"):
+        yield Compare(_field("WorkflowType"), "=", request.type_filter.name)
+
+
+async def list_archived_workflow_executions(
+    context: Context, request: ListArchivedWorkflowExecutionsRequest
+) -> ListArchivedWorkflowExecutionsResponse:
+    """Nothing is ever archived."""
+    raise errors.invalid("Cluster is not configured for visibility archival.")

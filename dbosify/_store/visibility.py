@@ -1,0 +1,226 @@
+"""Lists and counts of runs: conditions become SQL here, their values parameters.
+
+A condition that has to be true, as opposed to one that stands under a NOT, may be
+asked in the way the index of the attributes answers: by what the column contains. That
+way does not tell what is unset from what differs, which a NOT would turn around.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import reduce
+from typing import Any as Anything
+
+from psycopg import sql
+
+from dbosify._model import conditions as model
+from dbosify._model import search_attributes as attributes
+from dbosify._model.conditions import Compare, Condition, Field, IsNull
+
+from . import statements
+from .engine import Database, Rows
+
+_CLOSED = "CASE WHEN e.close_time IS NOT NULL THEN {} END"
+_NANOSECONDS = "(extract(epoch FROM {}) * 1000000000)"
+_COLUMNS: dict[str, sql.Composable] = {
+    name: sql.SQL(text)
+    for name, text in {
+        "WorkflowId": 'e.workflow_id COLLATE "C"',
+        "RunId": 'e.run_id COLLATE "C"',
+        "WorkflowType": 'e.workflow_type COLLATE "C"',
+        "TaskQueue": 'e.task_queue COLLATE "C"',
+        "ParentWorkflowId": 'e.parent_workflow_id COLLATE "C"',
+        "ParentRunId": 'e.parent_run_id COLLATE "C"',
+        "RootWorkflowId": 'coalesce(e.root_workflow_id, e.workflow_id) COLLATE "C"',
+        "RootRunId": 'coalesce(e.root_run_id, e.run_id) COLLATE "C"',
+        "ExecutionStatus": "e.status",
+        "StartTime": "e.start_time",
+        "ExecutionTime": "e.execution_time",
+        "CloseTime": "e.close_time",
+        "HistoryLength": _CLOSED.format("e.history_length"),
+        "HistorySizeBytes": _CLOSED.format("e.history_size"),
+        "StateTransitionCount": _CLOSED.format("e.history_length"),
+        "ExecutionDuration": _NANOSECONDS.format("(e.close_time - e.execution_time)"),
+    }.items()
+}
+_OPERATORS = {op: sql.SQL(op) for op in ("=", "<", "<=", ">", ">=")} | {
+    "!=": sql.SQL("<>")
+}
+_DIVISION = "TemporalNamespaceDivision"
+_HIDDEN = sql.SQL("(e.search_attributes ? {}) IS NOT TRUE")
+_TRUE = sql.SQL("true")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A run in the order of lists: the next page begins after it."""
+
+    close_time: datetime | None
+    start_time: datetime
+    run_id: str
+
+
+@dataclass(slots=True)
+class _Composer:
+    """Makes SQL of a condition and keeps the parameters that it needs."""
+
+    params: dict[str, Anything] = field(default_factory=dict)
+
+    def parameter(self, value: Anything) -> sql.Composable:
+        name = f"value_{len(self.params)}"
+        self.params[name] = value
+        return sql.Placeholder(name)
+
+    def compose(self, condition: Condition, *, positive: bool) -> sql.Composable:
+        if isinstance(condition, model.Not):
+            inner = self.compose(condition.condition, positive=False)
+            return sql.SQL("(NOT {})").format(inner)
+        if isinstance(condition, model.All):
+            return self._joined(" AND ", condition.conditions, positive)
+        if isinstance(condition, model.Any):
+            return self._joined(" OR ", condition.conditions, positive)
+        if isinstance(condition, IsNull):
+            return self._is_null(condition.field)
+        return self._compare(condition, positive)
+
+    def _joined(
+        self, word: str, conditions: Iterable[Condition], positive: bool
+    ) -> sql.Composable:
+        parts = [self.compose(part, positive=positive) for part in conditions]
+        return sql.SQL("({})").format(sql.SQL(word).join(parts))
+
+    def _is_null(self, about: Field) -> sql.Composable:
+        if about.system:
+            return sql.SQL("({} IS NULL)").format(_COLUMNS[about.name])
+        return sql.SQL("((e.search_attributes ? {}) IS NOT TRUE)").format(
+            self.parameter(about.name) + sql.SQL("::text")
+        )
+
+    def _compare(self, condition: Compare, positive: bool) -> sql.Composable:
+        about, value = condition.field, condition.value
+        if about.system:
+            return self._of_column(about, condition.operator, value)
+        if about.kind in (attributes.TEXT, attributes.KEYWORD_LIST):
+            return self._any_element(about, condition.operator, str(value), positive)
+        if condition.operator == "=" and positive:
+            part = "at" if about.kind == attributes.DATETIME else "value"
+            return self._contains({about.name: {part: value}})
+        extracted = self._extracted(about)
+        return self._applied(extracted, condition.operator, self.parameter(value))
+
+    def _of_column(
+        self, about: Field, operator: str, value: model.Value
+    ) -> sql.Composable:
+        shown: sql.Composable
+        if about.kind == attributes.DATETIME:
+            # Seconds keep what a float would lose of nanoseconds since 1970.
+            seconds, rest = divmod(int(value), 1_000_000_000)
+            shown = sql.SQL(
+                "('epoch'::timestamptz + {}::float8 * interval '1 second'"
+                " + {}::float8 * interval '1 microsecond')"
+            ).format(self.parameter(seconds), self.parameter(rest // 1000))
+        else:
+            shown = self.parameter(value)
+        return self._applied(_COLUMNS[about.name], operator, shown)
+
+    @staticmethod
+    def _applied(
+        left: sql.Composable, operator: str, right: sql.Composable
+    ) -> sql.Composable:
+        if operator == "prefix":
+            return sql.SQL("starts_with({}, {}::text)").format(left, right)
+        return sql.SQL("({} {} {})").format(left, _OPERATORS[operator], right)
+
+    def _any_element(
+        self, about: Field, operator: str, value: str, positive: bool
+    ) -> sql.Composable:
+        if about.kind == attributes.TEXT:
+            documents = [{"tokens": [word]} for word in attributes.tokens_of(value)]
+        else:
+            documents = [{"value": [value]}]
+        parts = [self._contains({about.name: part}) for part in documents]
+        found = sql.SQL(" OR ").join(parts) if parts else sql.SQL("false")
+        if operator == "!=":
+            return sql.SQL("(({}) IS NOT TRUE)").format(found)
+        return sql.SQL("({})" if positive else "(({}) IS TRUE)").format(found)
+
+    def _contains(self, document: dict[str, Anything]) -> sql.Composable:
+        return sql.SQL("e.search_attributes @> {}::jsonb").format(
+            self.parameter(json.dumps(document))
+        )
+
+    def _extracted(self, about: Field) -> sql.Composable:
+        part = "at" if about.kind == attributes.DATETIME else "value"
+        path = self.parameter([about.name, part])
+        if about.kind == attributes.KEYWORD:
+            return sql.SQL('(e.search_attributes #>> {}::text[]) COLLATE "C"').format(
+                path
+            )
+        json_type, kind = ("number", "numeric")
+        if about.kind == attributes.BOOL:
+            json_type, kind = ("boolean", "boolean")
+        # The name may once have been registered under another type.
+        return sql.SQL(
+            "CASE WHEN jsonb_typeof(e.search_attributes #> {path}::text[]) = {json}"
+            " THEN (e.search_attributes #>> {path}::text[])::{kind} END"
+        ).format(path=path, json=sql.Literal(json_type), kind=sql.SQL(kind))
+
+
+def _composed(
+    name: str, database: Database, condition: Condition | None, *, all_divisions: bool
+) -> tuple[bytes, dict[str, Anything]]:
+    composer = _Composer()
+    parts: list[sql.Composable] = []
+    if condition is not None:
+        parts.append(composer.compose(condition, positive=True))
+    if not all_divisions:
+        parts.append(_HIDDEN.format(sql.Literal(_DIVISION)))
+    whole = reduce(lambda a, b: a + sql.SQL(" AND ") + b, parts) if parts else _TRUE
+    text = statements.composed(name, database.schema, whole)
+    return text, composer.params
+
+
+async def list_runs(
+    database: Database,
+    condition: Condition | None,
+    *,
+    all_divisions: bool,
+    after: Place | None,
+    limit: int,
+) -> Rows:
+    """A page of runs that meet a condition.
+
+    Args:
+        database: of the namespace.
+        condition: None for all runs.
+        all_divisions: whether those that the system keeps for itself belong to them.
+        after: the last run of the page before.
+        limit: most rows.
+    """
+    text, params = _composed(
+        "list_runs", database, condition, all_divisions=all_divisions
+    )
+    return await database.fetch_composed(
+        text,
+        params
+        | {
+            "limit": limit,
+            "close_time": after.close_time if after else None,
+            "start_time": after.start_time if after else None,
+            "run_id": after.run_id if after else None,
+        },
+    )
+
+
+async def count_runs(
+    database: Database, condition: Condition | None, *, all_divisions: bool
+) -> dict[int, int]:
+    """How many runs of each status meet a condition."""
+    text, params = _composed(
+        "count_runs", database, condition, all_divisions=all_divisions
+    )
+    rows = await database.fetch_composed(text, params)
+    return {row["status"]: row["runs"] for row in rows}
