@@ -64,6 +64,7 @@ BUILT_FEATURES: frozenset[str] = frozenset(
         "cron schedules",
         "external signals",
         "local activities",
+        "resets",
         "run timeouts",
         "schedules",
         "signal-with-start",

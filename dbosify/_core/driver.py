@@ -30,6 +30,7 @@ from dbosify._model.protos import (
     WorkflowTaskFailedCause,
 )
 from dbosify._model.search_attributes import Registered
+from dbosify._model.upserts import put
 
 from . import activation as activations
 from . import updates
@@ -45,7 +46,7 @@ from .outcomes import Again, Answered, Outcome, Replayed, Waits
 from .outgoing import Outgoing
 from .refusals import REFUSALS, task_failed, without_command
 from .tail import Mark, Tail, Worker
-from .translate import Translator, put
+from .translate import Translator
 
 _CAUSE = WorkflowTaskFailedCause
 _TASK_TIMEOUT = 10.0

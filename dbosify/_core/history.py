@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from dbosify._model.protos import EventType, HistoryEvent
+from dbosify._model.protos import (
+    EventType,
+    HistoryEvent,
+    WorkflowTaskFailedCause,
+)
 
 _COMMAND_EVENTS = frozenset(
     {
@@ -111,6 +115,19 @@ def cut(events: Iterable[HistoryEvent]) -> Past:
         elif kind in _TASK_EVENTS:
             past.scheduled_event_id = 0
             past.attempt += 1
+            if is_reset(event):
+                # Not the code's fault, and news to it: random numbers differ from here.
+                past.attempt = 1
+                past.backlog.append(event)
         elif kind not in CLOSING_EVENTS:
             past.backlog.append(event)
     return past
+
+
+def is_reset(event: HistoryEvent) -> bool:
+    """Whether the event says that the run began as another one, up to here."""
+    cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+    return (
+        event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+        and event.workflow_task_failed_event_attributes.cause == cause
+    )

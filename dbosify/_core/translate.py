@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from temporalio.api.history.v1 import (
@@ -14,13 +14,13 @@ from dbosify._model.effects import UpsertMemo, UpsertSearchAttributes
 from dbosify._model.protos import (
     EventType,
     HistoryEvent,
-    Payload,
     SearchAttributes,
     Timestamp,
     UserMetadata,
     WorkflowCommand,
     WorkflowTaskFailedCause,
 )
+from dbosify._model.upserts import put
 
 from . import close, schedule, validate
 from .chain import Chain
@@ -203,14 +203,6 @@ def _upsert(
             ),
         )
     )
-
-
-def put(fields: MutableMapping[str, Payload], key: str, value: Payload) -> None:
-    """Do to `fields` what an upsert does: a null takes the key away."""
-    if value.metadata.get("encoding") == b"binary/null" or value.data in (b"", b"null"):
-        fields.pop(key, None)
-    else:
-        fields[key].CopyFrom(value)
 
 
 def _modify(

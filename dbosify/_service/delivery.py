@@ -16,6 +16,7 @@ from dbosify._model.outbox import Entry, Kind, kind_of
 from dbosify._model.protos import HistoryEvent
 from dbosify._store import outbox, runs
 from dbosify._store.engine import Connection
+from dbosify._store.resets import heir
 from dbosify._store.runs import Message
 
 from . import external, parting
@@ -66,13 +67,20 @@ async def _report(context: Context, connection: Connection, entry: Entry) -> Row
     started = first.workflow_execution_started_event_attributes
     parent = started.parent_workflow_execution
     message = Message(f"child::{started.parent_initiated_event_id}", [told])
-    run = await runs.send_in(
-        connection,
-        context.database,
-        parent.workflow_id,
-        message,
-        run_id=parent.run_id,
-    )
+    run_id: str | None = parent.run_id
+    while run_id:
+        run = await runs.send_in(
+            connection, context.database, parent.workflow_id, message, run_id=run_id
+        )
+        if run is None or run["inbox"] is not None:
+            break
+        # A parent that was reset has left its children to the run in its place.
+        run_id = await heir(
+            connection,
+            context.database,
+            ids.workflow_uuid(parent.workflow_id, run_id),
+            started,
+        )
     await outbox.drop(connection, context.database, entry)
     return run if run is not None and run["inbox"] is not None else None
 

@@ -135,6 +135,8 @@ async def end_in(
         connection, database, workflow_uuid, ending, (past.step, step)
     ):
         return None
+    if ending.replaced:
+        return ending
     entries = await _part(context, connection, workflow_uuid, past, ending)
     return replace(ending, entries=entries)
 

@@ -31,6 +31,7 @@ from dbosify._model.protos import (
     EventType,
     HistoryEvent,
     UpdateOutcome,
+    UpdateRequest,
     WorkflowExecutionStatus,
 )
 from dbosify._store import updates
@@ -96,14 +97,19 @@ def sent(context: Context, request: UpdateWorkflowExecutionRequest) -> Sent:
     """The update of a checked request; it gets an id if it has none."""
     if not request.request.meta.update_id:
         request.request.meta.update_id = str(uuid.uuid4())
+    return sent_again(context, request.request)
+
+
+def sent_again(context: Context, request: UpdateRequest) -> Sent:
+    """An update that has its id already."""
     event = HistoryEvent(
         event_time=context.around.now(),
         event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED,
         workflow_execution_update_admitted_event_attributes=(
-            WorkflowExecutionUpdateAdmittedEventAttributes(request=request.request)
+            WorkflowExecutionUpdateAdmittedEventAttributes(request=request)
         ),
     )
-    return Sent(request.request.meta.update_id, str(uuid.uuid4()), event)
+    return Sent(request.meta.update_id, str(uuid.uuid4()), event)
 
 
 async def admit(context: Context, target: Target, update: Sent) -> str:

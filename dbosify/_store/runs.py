@@ -510,6 +510,8 @@ class Ending:
     """What DBOS's tools call it."""
     error: str | None = None
     next: StartRow | None = None
+    replaced: bool = False
+    """Whether a reset has made another run that parent and children belong to now."""
     entries: Sequence[Entry] = ()
     """What lies in the outbox because of it."""
 

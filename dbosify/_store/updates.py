@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dbosify._model import journal
+from dbosify._model import ids, journal
 from dbosify._model.effects import AcceptUpdate, CompleteUpdate, RejectUpdate
 from dbosify._model.protos import HistoryEvent, UpdateOutcome
 
-from .engine import Call, Database
+from .engine import Call, Connection, Database
 
 MOST_IN_FLIGHT = 10
 """Updates of a run that may be admitted or accepted and not completed."""
@@ -56,22 +56,40 @@ async def admit(
     *_, rows = await database.fetch_together(
         [
             Call("lock_latest_run", named),
-            Call(
-                "admit_update",
-                named
-                | {
-                    "update_id": sent.update_id,
-                    "token": sent.token,
-                    "event": journal.pack([sent.event]),
-                    "first_run_id": first_run_id,
-                    "failing_attempt": FAILING_ATTEMPT,
-                    "most_in_flight": MOST_IN_FLIGHT,
-                    "most_in_all": MOST_IN_ALL,
-                },
-            ),
+            _admit_call(named, sent, first_run_id=first_run_id),
         ]
     )
     return rows[0] if rows else None
+
+
+async def admit_in(
+    connection: Connection, database: Database, workflow_uuid: str, sent: Sent
+) -> None:
+    """Send an update to a run that the transaction has started."""
+    named = {
+        "workflow_id": ids.workflow_id_of(workflow_uuid),
+        "run_id": ids.run_id_of(workflow_uuid),
+    }
+    call = _admit_call(named, sent, first_run_id=None)
+    await database.run(connection, call.name, call.params)
+
+
+def _admit_call(
+    named: Mapping[str, str | None], sent: Sent, *, first_run_id: str | None
+) -> Call:
+    return Call(
+        "admit_update",
+        {
+            **named,
+            "update_id": sent.update_id,
+            "token": sent.token,
+            "event": journal.pack([sent.event]),
+            "first_run_id": first_run_id,
+            "failing_attempt": FAILING_ATTEMPT,
+            "most_in_flight": MOST_IN_FLIGHT,
+            "most_in_all": MOST_IN_ALL,
+        },
+    )
 
 
 def admit_first(workflow_uuid: str, sent: Sent) -> Call:

@@ -90,6 +90,8 @@ def _info(
     info.type.name = run["workflow_type"]
     info.task_queue = run["task_queue"]
     info.start_time.CopyFrom(events[0].event_time)
+    if run["reset_at"] is not None:
+        info.start_time.FromDatetime(run["reset_at"])
     info.execution_time.FromDatetime(run["execution_time"])
     info.status = run["status"]
     info.history_length = events[-1].event_id
@@ -129,6 +131,9 @@ def _extended_info(
         extended.execution_expiration_time.CopyFrom(
             started.workflow_execution_expiration_time
         )
+    extended.reset_run_id = run["reset_run_id"] or ""
+    if run["reset_at"] is not None:
+        extended.last_reset_time.FromDatetime(run["reset_at"])
     extended.run_expiration_time.seconds = _GO_ZERO_TIME
     if run["expires_at"] is not None:
         extended.run_expiration_time.FromDatetime(run["expires_at"])
