@@ -21,6 +21,8 @@ from tests.kill_recover.scenarios import (
     Fragile,
     Heartbeats,
     Hops,
+    Local,
+    LongLocal,
     LongTimer,
     Parallel,
     Retried,
@@ -33,9 +35,17 @@ from tests.kill_recover.scenarios import (
 OF_NO_RUN = frozenset({Point.BEFORE_FIRE, Point.AFTER_FIRE})
 """Points that a process passes for schedules, which own no run."""
 
+RARE = {
+    Point.LOCAL_ACTIVITY_OVER: "the workflow has no local activity",
+    Point.BEFORE_DELIVERY: "the workflow has nothing to do with others",
+    Point.AFTER_DELIVERY: "the workflow has nothing to do with others",
+}
+"""Why most scenarios need not say that they never pass these."""
+
 ADOPTED = "the victim starts the run itself, so it neither claims nor reads it"
 NO_TIMER = "the workflow has no timer"
 NO_HEARTBEAT = "the activities do not heartbeat"
+ONLY_LOCAL = "all activities of the workflow are local"
 NO_ACTIVITY = "the victim runs no activities"
 
 
@@ -78,6 +88,12 @@ class Scenario:
     start: Mapping[str, Any] = field(default_factory=dict)
     endings: Sequence[str] = ()
 
+    @property
+    def never_passed(self) -> Mapping[Point, str]:
+        """Why points are out of its way, those that most never pass included."""
+        rare = {point: why for point, why in RARE.items() if point not in self.hits}
+        return {**rare, **self.never}
+
 
 def _turns(count: int, *, closes: int = 1) -> dict[Point, Sequence[int]]:
     """The points that each turn passes."""
@@ -103,6 +119,12 @@ _NO_ACTIVITY = {
     Point.AFTER_ACTIVITY_START: NO_ACTIVITY,
     Point.BEFORE_ACTIVITY_END: NO_ACTIVITY,
     Point.AFTER_HEARTBEAT: NO_ACTIVITY,
+}
+
+_NO_QUEUED_ACTIVITY = {
+    Point.AFTER_ACTIVITY_START: ONLY_LOCAL,
+    Point.BEFORE_ACTIVITY_END: ONLY_LOCAL,
+    Point.AFTER_HEARTBEAT: ONLY_LOCAL,
 }
 
 SCENARIOS = (
@@ -263,6 +285,22 @@ SCENARIOS = (
         [["said for it", "spoke"]],
         hits=_turns(2) | _activities(2),
         never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
+    ),
+    Scenario(
+        "local activities",
+        Local,
+        [["first", "second", "third"]],
+        hits=_turns(2) | {Point.LOCAL_ACTIVITY_OVER: [1, 2, 3], Point.TIMER_FIRED: [1]},
+        never=_ADOPTED | _NO_QUEUED_ACTIVITY,
+    ),
+    Scenario(
+        "long local activity",
+        LongLocal,
+        ["slow"],
+        # The first turn is written while the activity still runs.
+        hits=_turns(2) | {Point.LOCAL_ACTIVITY_OVER: [1]},
+        never=_ADOPTED | _NO_TIMER | _NO_QUEUED_ACTIVITY,
+        start={"task_seconds": 1},
     ),
 )
 

@@ -6,8 +6,9 @@ from its effects, except by the number of an attempt.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,6 +16,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from dbosify._core.local_marker import MARKER_NAME as LOCAL_MARKER
+from dbosify._model import journal
 from dbosify.api.enums.v1 import EventType
 from dbosify.api.history.v1 import HistoryEvent
 from dbosify.client import Client, WorkflowHistory
@@ -110,13 +113,14 @@ async def check(
     ways = endings or [*["CONTINUED_AS_NEW"] * (len(histories) - 1), "COMPLETED"]
     for history, how in zip(histories, ways, strict=True):
         check_closed(history, EventType.Value(f"EVENT_TYPE_WORKFLOW_EXECUTION_{how}"))
-    journal = await journal_of(url, workflow_id)
-    assert [row for row in known if row not in journal] == []
+    steps = await journal_of(url, workflow_id)
+    assert [row for row in known if row not in steps] == []
     done = await effects.read(url, workflow_id)
     for history in histories:
         mine = [effect for effect in done if effect.run_id == history.run_id]
         check_effects(activities_of(history), mine, attempts)
         check_timers(history)
+    check_marked(known, done)
     assert {effect.run_id for effect in done} <= {h.run_id for h in histories}
     await check_nothing_left(url, workflow_id)
     assert await replay(CODE, histories) == [None] * len(histories)
@@ -152,7 +156,25 @@ def activities_of(history: WorkflowHistory) -> list[Activity]:
             outcome = kind.removeprefix("activity_task_").split("_event")[0]
             found[number] = Activity(scheduled[number], tried[number], outcome)
     assert found.keys() == scheduled.keys(), "all activities ended before their run"
-    return list(found.values())
+    marked = [Activity(name, 1, "completed") for name in marked_in(history.events)]
+    return [*found.values(), *marked]
+
+
+def marked_in(events: Iterable[HistoryEvent]) -> list[str]:
+    """The local activities whose markers are among the events."""
+    markers = [event.marker_recorded_event_attributes for event in events]
+    return [
+        json.loads(marker.details["data"].payloads[0].data)["activity_id"]
+        for marker in markers
+        if marker.marker_name == LOCAL_MARKER
+    ]
+
+
+def check_marked(known: Sequence[Row], done: Sequence[Effect]) -> None:
+    """No local activity that was in the journal when its worker died ran again."""
+    for row in known:
+        for activity_id in marked_in(journal.decode(row["output"])):
+            assert len([e for e in done if e.activity_id == activity_id]) == 1
 
 
 def check_effects(

@@ -49,6 +49,7 @@ def start_options(
     cron_schedule: str = "",
     retry_seconds: float | None = None,
     run_seconds: float | None = None,
+    task_seconds: float | None = None,
 ) -> dict[str, Any]:
     """Options of a start, from what can be said in JSON."""
     options: dict[str, Any] = {"cron_schedule": cron_schedule}
@@ -58,6 +59,8 @@ def start_options(
         )
     if run_seconds is not None:
         options["run_timeout"] = timedelta(seconds=run_seconds)
+    if task_seconds is not None:
+        options["task_timeout"] = timedelta(seconds=task_seconds)
     return options
 
 

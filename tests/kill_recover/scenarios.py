@@ -25,6 +25,9 @@ PATIENT = timedelta(minutes=5)
 TOP = 4
 """Where :meth:`Activities.climb` ends."""
 
+SLOW = 1.2
+"""Seconds that :meth:`Activities.act_slowly` takes."""
+
 STEP_TAKES = 0.1
 """Seconds of work between two heartbeats of it."""
 
@@ -43,12 +46,26 @@ class Activities:
     @property
     def all(self) -> list[Callable[..., Any]]:
         """For a worker."""
-        return [self.act, self.climb, self.linger, self.hand_over, self.speak_for]
+        return [
+            self.act,
+            self.act_slowly,
+            self.climb,
+            self.linger,
+            self.hand_over,
+            self.speak_for,
+        ]
 
     @activity.defn
     async def act(self, name: str) -> str:
         """Have an effect and return its name."""
         await self._leave_trace(name)
+        return name
+
+    @activity.defn
+    async def act_slowly(self, name: str) -> str:
+        """Have an effect, and return its name when a workflow task would be over."""
+        await self._leave_trace(name)
+        await asyncio.sleep(SLOW)
         return name
 
     @activity.defn
@@ -313,6 +330,36 @@ class SpokenFor:
         return list(both)
 
 
+async def _act_locally(name: str) -> str:
+    return await workflow.execute_local_activity_method(
+        Activities.act, name, start_to_close_timeout=PATIENT
+    )
+
+
+@workflow.defn(sandboxed=False)
+class Local:
+    """Local activities of two workflow tasks, with a timer between them."""
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Do two things at once, wait, do another."""
+        both = await asyncio.gather(_act_locally("first"), _act_locally("second"))
+        await workflow.sleep(0.1)
+        return [*both, await _act_locally("third")]
+
+
+@workflow.defn(sandboxed=False)
+class LongLocal:
+    """A local activity that takes longer than a workflow task."""
+
+    @workflow.run
+    async def run(self) -> str:
+        """Do a thing slowly."""
+        return await workflow.execute_local_activity_method(
+            Activities.act_slowly, "slow", start_to_close_timeout=PATIENT
+        )
+
+
 WORKFLOWS = (
     Sequential,
     Parallel,
@@ -327,5 +374,7 @@ WORKFLOWS = (
     Heartbeats,
     Lingers,
     SpokenFor,
+    Local,
+    LongLocal,
 )
 """What every worker serves."""
