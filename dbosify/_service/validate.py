@@ -24,11 +24,18 @@ def execution(value: WorkflowExecution) -> tuple[str, str | None]:
         raise errors.invalid("WorkflowId is not set on request.")
     if not value.run_id:
         return clean(value.workflow_id), None
-    try:
-        uuid.UUID(value.run_id)
-    except ValueError:
-        raise errors.invalid("Invalid RunId.") from None
+    if not is_uuid(value.run_id):
+        raise errors.invalid("Invalid RunId.")
     return clean(value.workflow_id), value.run_id
+
+
+def is_uuid(text: str) -> bool:
+    """Whether a run could have that id."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def clean(text: str) -> str:

@@ -3,13 +3,16 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from dbosify import activity, workflow
 from dbosify.client import (
     Client,
+    Interceptor,
+    OutboundInterceptor,
+    StartWorkflowUpdateWithStartInput,
     WithStartWorkflowOperation,
     WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
@@ -18,7 +21,9 @@ from dbosify.client import (
 )
 from dbosify.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from dbosify.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from dbosify.service import RPCError, RPCStatusCode
 from dbosify.worker import Worker
+from tests.fix_backend import Connect
 from tests.ported_temporal.scaffold import new_worker, random_id
 
 FAIL = WorkflowIDConflictPolicy.FAIL
@@ -505,3 +510,84 @@ async def test_update_with_start_does_not_attach_to_non_completed_update_in_clos
             second, other = await joining.send()
             assert other.workflow_run_id != update.workflow_run_id
             await second.result()
+
+
+class AddsMetadata(Interceptor):
+    """Adds a header of its own to each update with start."""
+
+    def intercept_client(
+        self,
+        next: OutboundInterceptor,  # noqa: A002 - the SDK's own name
+    ) -> OutboundInterceptor:
+        return AddsMetadataOutbound(next)
+
+
+class AddsMetadataOutbound(OutboundInterceptor):
+    """What it does to a call."""
+
+    async def start_update_with_start_workflow(
+        self,
+        input: StartWorkflowUpdateWithStartInput,  # noqa: A002 - the SDK's own name
+    ) -> WorkflowUpdateHandle[Any]:
+        input.rpc_metadata = {**input.rpc_metadata, "of-interceptor": "yes"}
+        return await super().start_update_with_start_workflow(input)
+
+
+async def _refused_by(
+    client: Client, refuse: Any, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> RPCError:
+    """What a caller, and its start as well, get from a service that refuses."""
+    monkeypatch.setattr(client.workflow_service, "execute_multi_operation", refuse)
+    start = WithStartWorkflowOperation(
+        NumberedWorkflow.run,
+        1,
+        id=random_id(),
+        task_queue=random_id("queue"),
+        id_conflict_policy=FAIL,
+    )
+    with pytest.raises(RPCError) as raised:
+        await client.start_update_with_start_workflow(
+            NumberedWorkflow.at_once,
+            1,
+            wait_for_stage=ACCEPTED,
+            start_workflow_operation=start,
+            **options,
+        )
+    with pytest.raises(RPCError, match=raised.value.message):
+        await start.workflow_handle()
+    return raised.value
+
+
+async def test_start_update_with_start_empty_details(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*args: Any, **options: Any) -> NoReturn:
+        raise RPCError("empty details", RPCStatusCode.INTERNAL, b"")
+
+    error = await _refused_by(client, refuse, monkeypatch)
+    assert error.status == RPCStatusCode.INTERNAL
+    assert error.message == "empty details"
+    assert not error.grpc_status.details
+
+
+async def test_update_with_start_rpc_metadata_and_timeout_forwarded(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[dict[str, Any]] = []
+
+    async def refuse(*args: Any, **options: Any) -> NoReturn:
+        calls.append(options)
+        raise RPCError("seen enough", RPCStatusCode.INTERNAL, b"")
+
+    client = await connect(interceptors=[AddsMetadata()])
+    error = await _refused_by(
+        client,
+        refuse,
+        monkeypatch,
+        rpc_metadata={"of-caller": "yes"},
+        rpc_timeout=timedelta(seconds=42),
+    )
+    assert error.message == "seen enough"
+    (call,) = calls
+    assert call["metadata"] == {"of-caller": "yes", "of-interceptor": "yes"}
+    assert call["timeout"] == timedelta(seconds=42)

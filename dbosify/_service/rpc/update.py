@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from temporalio.api.update.v1 import UpdateRef
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowExecutionUpdateRequest,
     PollWorkflowExecutionUpdateResponse,
@@ -47,9 +48,7 @@ async def poll_workflow_execution_update(
     if not request.HasField("update_ref"):
         raise errors.invalid("UpdateRef is not set on request.")
     reference = request.update_ref
-    workflow_id, run_id = validate.execution(reference.workflow_execution)
-    validate.clean(reference.update_id)
-    target = Target(workflow_id, run_id)
+    target = _polled(reference)
     stage = request.wait_policy.lifecycle_stage
     try:
         row, progress = await updating.look(context, target, reference.update_id)
@@ -57,14 +56,27 @@ async def poll_workflow_execution_update(
             raise updating.update_not_found(reference.update_id)
         if stage >= ACCEPTED and progress.stage < stage:
             progress = await updating.reach(
-                context, workflow_id, row["run_id"], reference.update_id, stage
+                context, target.workflow_id, row["run_id"], reference.update_id, stage
             )
     except Aborted:
         raise updating.update_not_found(reference.update_id) from None
-    answer = updating.response(context, workflow_id, reference.update_id, progress)
+    answer = updating.response(
+        context, target.workflow_id, reference.update_id, progress
+    )
     result = PollWorkflowExecutionUpdateResponse(
         stage=answer.stage, update_ref=answer.update_ref
     )
     if answer.HasField("outcome"):
         result.outcome.CopyFrom(answer.outcome)
     return result
+
+
+def _polled(reference: UpdateRef) -> Target:
+    """The run of a poll, whose mistakes have texts of their own."""
+    execution = reference.workflow_execution
+    if not execution.workflow_id:
+        raise errors.invalid("Can't load workflow execution.  WorkflowId not set.")
+    if execution.run_id and not validate.is_uuid(execution.run_id):
+        raise errors.invalid("RunId is not valid UUID.")
+    validate.clean(reference.update_id)
+    return Target(*validate.execution(execution))
