@@ -23,7 +23,8 @@ from typing import Any
 
 from dbosify._runtime.faults import Point
 from dbosify.api.enums.v1 import EventType
-from dbosify.client import Client, WorkflowHistory
+from dbosify.client import Client, WorkflowHistory, WorkflowUpdateFailedError
+from dbosify.service import RPCError
 from tests.kill_recover import evidence
 from tests.kill_recover.cases import Scenario
 from tests.kill_recover.orders import start_options
@@ -62,6 +63,7 @@ class Case:
         down: Whether the victim is known to do nothing more.
         since: The moment from which on the rescuer had to care.
         known: The journal as it stood then.
+        updating: Sends the run its updates and gives their answers.
     """
 
     scenario: Scenario
@@ -72,6 +74,7 @@ class Case:
     down: bool = False
     since: float = field(default_factory=time.monotonic)
     known: Sequence[evidence.Row] = ()
+    updating: asyncio.Task[dict[str, str]] | None = None
 
     @property
     def cared_for(self) -> bool:
@@ -225,6 +228,8 @@ class Arena:
             await self.start_in(case.victim, case)
         for number, word in enumerate(scenario.signals):
             await self._signal(case, number, word)
+        if scenario.updates:
+            case.updating = asyncio.create_task(self._update(case))
 
     async def start_in(self, process: Reins, case: Case) -> None:
         """Let a process start the run for its own worker, if it lives so long."""
@@ -248,6 +253,25 @@ class Arena:
 
         await eventually(heard)
         await self.client.get_workflow_handle(case.workflow_id).signal("say", word)
+
+    async def _update(self, case: Case) -> dict[str, str]:
+        """Send updates, the first once the run waits for it; give their answers."""
+
+        async def waiting() -> None:
+            if case.cared_for:
+                await self.waits(case)
+
+        await eventually(waiting, retry_on=(AssertionError, RPCError))
+        handle = self.client.get_workflow_handle(case.workflow_id)
+        answers = {}
+        for update_id in case.scenario.updates:
+            name = update_id.split()[0]
+            try:
+                answer = await handle.execute_update("do", name, id=update_id)
+            except WorkflowUpdateFailedError as error:
+                answer = str(error.cause)
+            answers[update_id] = answer
+        return answers
 
     async def _count(self, case: Case, kind: int) -> int:
         (history,) = await self.histories(case)
@@ -285,7 +309,10 @@ class Arena:
         handle = self.client.get_workflow_handle(case.workflow_id)
         left = RECOVERY - (time.monotonic() - case.since)
         try:
-            return await asyncio.wait_for(handle.result(), left)
+            result = await asyncio.wait_for(handle.result(), left)
+            if case.updating is not None:
+                assert await case.updating == case.scenario.updates, case.label
+            return result
         except asyncio.TimeoutError:
             events = [
                 [EventType.Name(event.event_type) for event in history.events]

@@ -16,6 +16,7 @@ from dbosify._runtime.faults import Point
 from tests.kill_recover.scenarios import (
     SIGNALS,
     TOP,
+    UPDATES,
     Chain,
     Dawdles,
     Fragile,
@@ -30,6 +31,7 @@ from tests.kill_recover.scenarios import (
     Signals,
     SpokenFor,
     Timers,
+    Updates,
 )
 
 OF_NO_RUN = frozenset({Point.BEFORE_FIRE, Point.AFTER_FIRE})
@@ -68,6 +70,7 @@ class Scenario:
             rescuer polls all along.
         args: Of the workflow.
         signals: Sent one by one, as soon as the workflow waits for the next.
+        updates: Ids of updates that are sent one by one, with their answers.
         attempts: The most that an activity may have been tried.
         start: Options of the start, as `orders.start_options` takes them.
         endings: How the runs of the chain end, if not by continue-as-new until the
@@ -83,6 +86,7 @@ class Scenario:
     queued: bool = False
     args: Sequence[Any] = ()
     signals: Sequence[str] = ()
+    updates: Mapping[str, str] = field(default_factory=dict)
     attempts: int = 2
     elsewhere: str = ""
     start: Mapping[str, Any] = field(default_factory=dict)
@@ -200,6 +204,21 @@ SCENARIOS = (
         hits=_turns(5) | _activities(2),
         never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
         signals=SIGNALS,
+    ),
+    Scenario(
+        "updates",
+        Updates,
+        [["one", "two"]],
+        # The turn that rejects writes nothing into the journal.
+        hits={
+            Point.BEFORE_TURN: [2, 4, 6],
+            Point.BEFORE_COMMIT: range(1, 7),
+            Point.AFTER_COMMIT: range(1, 7),
+            Point.AFTER_CLOSE: [1],
+        },
+        never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
+        updates=UPDATES,
+        elsewhere="signals",
     ),
     Scenario(
         "continue-as-new",

@@ -208,6 +208,43 @@ SIGNALS = ("one", "two")
 
 
 @workflow.defn(sandboxed=False)
+class Updates:
+    """Does a thing for each update, unless it has done it; two are enough."""
+
+    def __init__(self) -> None:
+        """Nothing is done yet."""
+        self._done: list[str] = []
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Wait for two."""
+        await workflow.wait_condition(
+            lambda: len(self._done) == 2 and workflow.all_handlers_finished()
+        )
+        return self._done
+
+    @workflow.update
+    async def do(self, name: str) -> str:
+        """Do it."""
+        await _act(name)
+        self._done.append(name)
+        return f"{name} is done"
+
+    @do.validator
+    def _check(self, name: str) -> None:
+        if name in self._done:
+            raise ApplicationError(f"{name} was done")
+
+
+UPDATES = {
+    "one": "one is done",
+    "one again": "one was done",
+    "two": "two is done",
+}
+"""Ids of what :class:`Updates` is sent, and the answers; the first word is meant."""
+
+
+@workflow.defn(sandboxed=False)
 class Chain:
     """Continues as new twice, with an activity in each run."""
 
@@ -366,6 +403,7 @@ WORKFLOWS = (
     Timers,
     LongTimer,
     Signals,
+    Updates,
     Chain,
     Retried,
     Hops,
