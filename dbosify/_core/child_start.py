@@ -68,7 +68,15 @@ def initiated(
     for key, value in source.memo.items():
         result.memo.fields[key].CopyFrom(value)
     if source.search_attributes.indexed_fields:
-        attributes = attribute_values(source.search_attributes, chain.registered)
+        attributes = attribute_values(
+            source.search_attributes,
+            chain.registered,
+            command="StartChildWorkflowCommand",
+            about=(
+                f"WorkflowId={source.workflow_id} WorkflowType={source.workflow_type}"
+                f" Namespace={result.namespace}"
+            ),
+        )
         result.search_attributes.CopyFrom(attributes)
     if source.HasField("retry_policy"):
         result.retry_policy.CopyFrom(source.retry_policy)

@@ -207,7 +207,16 @@ def _continued_event(
         else chain.search_attributes
     )
     if attributes.indexed_fields:
-        settled = validate.attribute_values(attributes, chain.registered)
+        settled = validate.attribute_values(
+            attributes,
+            chain.registered,
+            command="ContinueAsNewWorkflowExecutionCommand",
+            about=(
+                f"WorkflowType={event.workflow_type.name}"
+                f' TaskQueue=name:"{event.task_queue.name}"'
+                "  kind:TASK_QUEUE_KIND_NORMAL"
+            ),
+        )
         event.search_attributes.CopyFrom(settled)
     event.workflow_run_timeout.CopyFrom(
         source.workflow_run_timeout

@@ -17,7 +17,12 @@ from dbosify._model.protos import (
     WorkflowCommand,
     WorkflowTaskFailedCause,
 )
-from dbosify._model.search_attributes import BadAttribute, Registered, settled
+from dbosify._model.search_attributes import (
+    BadAttribute,
+    Registered,
+    UnknownAttribute,
+    settled,
+)
 
 from .machines.activity import ActivityMachine
 from .machines.timer import TimerMachine
@@ -144,13 +149,19 @@ def attributes_named(
 
 
 def attribute_values(
-    attributes: SearchAttributes, registered: Registered | None
+    attributes: SearchAttributes,
+    registered: Registered | None,
+    *,
+    command: str = "",
+    about: str = "",
 ) -> SearchAttributes:
     """Search attributes that a command sets, with their types.
 
     Args:
         attributes: of the command.
         registered: None in a replay: what was taken once is not judged again.
+        command: in whose text other mistakes than unknown names are wrapped.
+        about: the run that it would make.
 
     Raises:
         BadCommand: one is unknown, or its value does not fit its type.
@@ -160,7 +171,10 @@ def attribute_values(
     try:
         return settled(attributes, registered.types, registered.namespace)
     except BadAttribute as error:
-        raise BadCommand(_ATTRIBUTES, str(error)) from None
+        text = str(error)
+        if command and not isinstance(error, UnknownAttribute):
+            text = f"invalid SearchAttributes on {command}: {text}. {about}"
+        raise BadCommand(_ATTRIBUTES, text) from None
 
 
 def memo(fields: Collection[str]) -> None:

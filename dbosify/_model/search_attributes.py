@@ -107,6 +107,10 @@ class BadAttribute(Exception):
     """An attribute that the server would refuse, in its words."""
 
 
+class UnknownAttribute(BadAttribute):
+    """An attribute that nobody registered."""
+
+
 def enum_of(kind: str) -> IndexedValueType.ValueType:
     """A type's number."""
     return IndexedValueType.ValueType(TYPES.index(kind) + 1)
@@ -133,7 +137,7 @@ def settled(
     fields = attributes.indexed_fields
     for name in fields:
         if name not in custom and name not in SYSTEM and name not in PREDEFINED:
-            raise BadAttribute(
+            raise UnknownAttribute(
                 f"Namespace {namespace} has no mapping defined for search attribute"
                 f" {name}"
             )

@@ -91,8 +91,10 @@ IMPLEMENTED: dict[str, Rpc] = {
 NEEDS_NO_NAMESPACE = frozenset(
     {
         "describe_namespace",
+        "add_search_attributes",
         "get_cluster_info",
         "get_current_time",
+        "get_search_attributes",
         "get_system_info",
         "lock_time_skipping",
         "record_activity_task_heartbeat",

@@ -15,6 +15,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from dbosify._model import clock
 from dbosify._model.conditions import All, Compare, Condition, Field, IsNull, Not
+from dbosify._model.protos import WorkflowExecutionStatus
 from dbosify._model.search_attributes import SYSTEM
 from dbosify._service import errors, listing
 from dbosify._service.context import Context
@@ -24,6 +25,10 @@ def _field(name: str) -> Field:
     return Field(name, SYSTEM[name], system=True)
 
 
+_NOT_CLOSED = (
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
+)
 _OPEN = IsNull(_field("CloseTime"))
 
 
@@ -48,6 +53,10 @@ async def list_closed_workflow_executions(
     conditions = [Not(_OPEN), *_asked(request)]
     if request.HasField("status_filter"):
         status = request.status_filter.status
+        if status in _NOT_CLOSED:
+            raise errors.invalid(
+                "StatusFilter must be specified and must be not Running."
+            )
         conditions.append(Compare(_field("ExecutionStatus"), "=", int(status)))
     infos, token = await listing.page(
         context,

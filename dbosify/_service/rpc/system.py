@@ -34,6 +34,7 @@ async def get_system_info(
     capabilities.upsert_memo = True
     capabilities.eager_workflow_start = True
     capabilities.sdk_metadata = True
+    capabilities.count_group_by_execution_status = True
     return response
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dbosify._core.driver import RunDriver
 from dbosify._core.validate import attributes_named
 from dbosify._model.effects import TaskFailed, Turn
@@ -19,7 +21,7 @@ from tests.unit.core.traces.commands import (
     timer,
     upsert,
 )
-from tests.unit.core.traces.others_said import child
+from tests.unit.core.traces.others_said import CHILD, child
 
 REGISTERED = Registered("default", {"I": "Int"})
 
@@ -89,3 +91,34 @@ def test_a_child_has_typed_attributes_too() -> None:
     assert isinstance(turn, Turn)
     event = turn.events[-1].start_child_workflow_execution_initiated_event_attributes
     assert event.search_attributes.indexed_fields["I"].metadata["type"] == b"Int"
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (
+            child(1, search_attributes=attributes(I="x")),
+            "StartChildWorkflowCommand: invalid value for search attribute I of type"
+            f" Int: x. WorkflowId={CHILD} WorkflowType=Child Namespace=default",
+        ),
+        (
+            continue_as_new(
+                task_queue="q",
+                workflow_type="Next",
+                search_attributes=attributes(I="x"),
+            ),
+            "ContinueAsNewWorkflowExecutionCommand: invalid value for search attribute"
+            ' I of type Int: x. WorkflowType=Next TaskQueue=name:"q"'
+            "  kind:TASK_QUEUE_KIND_NORMAL",
+        ),
+    ],
+    ids=["child", "next run"],
+)
+def test_other_runs_attributes_are_refused_in_their_commands_words(
+    command: WorkflowCommand, text: str
+) -> None:
+    failed = outcome(command, REGISTERED)
+    assert isinstance(failed, TaskFailed)
+    assert failed.failure.message == (
+        f"BadSearchAttributes: invalid SearchAttributes on {text}"
+    )
