@@ -132,7 +132,12 @@ async def end_in(
     event.event_id = event.task_id = past.event_id
     step = Step(ending.step, (*past.events, event))
     if not await runs.end(
-        connection, database, workflow_uuid, ending, (past.step, step)
+        connection,
+        database,
+        workflow_uuid,
+        ending,
+        (past.step, step),
+        history_size=past.size + event.ByteSize(),
     ):
         return None
     if ending.replaced:
@@ -169,6 +174,8 @@ class _Past:
     events: list[HistoryEvent]
     step: int
     event_id: int
+    size: int
+    """Bytes of its history so far."""
 
 
 async def _unjournaled(
@@ -192,7 +199,8 @@ async def _unjournaled(
         )
     last = (events or loaded.events)[-1].event_id
     children = Children((*loaded.events, *events))
-    return _Past(loaded.events[0], children, events, loaded.next_step, last + 1)
+    size = sum(event.ByteSize() for event in (*loaded.events, *events))
+    return _Past(loaded.events[0], children, events, loaded.next_step, last + 1, size)
 
 
 async def _part(

@@ -54,7 +54,11 @@ async def page(
         after=_place(token),
         limit=size + 1,
     )
-    infos = [_info(await _settled(context, row)) for row in rows[:size]]
+    infos = [
+        _info(await _settled(context, row))
+        for row in rows[:size]
+        if row["dbos_status"] is not None  # else it was deleted through DBOS
+    ]
     return infos, _token(rows[size - 1]) if len(rows) > size else b""
 
 

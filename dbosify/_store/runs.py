@@ -522,6 +522,8 @@ async def end(
     workflow_uuid: str,
     ending: Ending,
     step: tuple[int, Step],
+    *,
+    history_size: int,
 ) -> bool:
     """Close a run from outside, in a transaction that holds its status row's lock."""
     number, content = step
@@ -537,6 +539,7 @@ async def end(
             "next_run_id": ending.next.run_id if ending.next else None,
             "close_time": iso(event.event_time.ToNanoseconds()),
             "history_length": event.event_id,
+            "history_size": history_size,
             "step_id": number,
             "step_name": content.name,
             "step_output": content.encode(),

@@ -202,6 +202,8 @@ async def found(client: Client, family: Family, query: str) -> set[str]:
         ("ExecutionDuration > '01:30:00'", ""),
         ("ExecutionDuration > 1", "acd"),
         ("HistoryLength > 0", "acd"),
+        ("HistorySizeBytes > 100", "acd"),
+        ("StateTransitionCount > 0", "acd"),
         ("ParentWorkflowId IS NULL", "abcd"),
         ("TemporalWorkflowType = 'kitchen_sink'", "abcd"),
         ("ScheduledById IS NULL", "abcd"),

@@ -3,7 +3,8 @@
 WITH ended AS (
   UPDATE {schema}.dbosify_executions
   SET status = %(status)s, close_time = %(close_time)s, task_failure = NULL,
-      history_length = %(history_length)s, next_run_id = %(next_run_id)s
+      history_length = %(history_length)s, history_size = %(history_size)s,
+      next_run_id = %(next_run_id)s
   WHERE workflow_uuid = %(workflow_uuid)s AND close_time IS NULL
   RETURNING workflow_uuid
 ), step AS (

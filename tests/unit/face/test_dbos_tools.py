@@ -287,3 +287,16 @@ async def test_the_id_of_a_run_deleted_through_dbos_is_free_again(
     )
     assert again.result_run_id != deleted.result_run_id
     assert (await again.describe()).status == WorkflowExecutionStatus.RUNNING
+
+
+async def test_what_was_done_through_dbos_shows_in_lists(
+    tools: dbos.DBOSClient, client: Client
+) -> None:
+    cancelled, deleted = await started(client), await started(client)
+    await asyncio.to_thread(tools.cancel_workflow, uuid_of(cancelled))
+    await asyncio.to_thread(tools.delete_workflow, uuid_of(deleted))
+    query = f"WorkflowId IN ('{cancelled.id}', '{deleted.id}')"
+    runs = [run async for run in client.list_workflows(query)]
+    assert [run.id for run in runs] == [cancelled.id]
+    assert runs[0].status == WorkflowExecutionStatus.TERMINATED
+    assert runs[0].close_time is not None
