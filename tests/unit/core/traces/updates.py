@@ -205,6 +205,24 @@ TRACES = (
         " RunCompleted",
     ),
     Trace(
+        "update_same_id_twice",
+        Given(),
+        Sees(3, "init"),
+        Does(),
+        Then(),
+        Given(updates=[sent("u1", "sync", "a")]),
+        Sees(6, 'update u1 sync "a"'),
+        Does(accept("u1"), finish("u1", "Sa")),
+        Then("accept u1", 'complete u1 "Sa"'),
+        # The service knows the answer of the second.
+        Given(signal("stop")),
+        Sees(12, "signal stop @10"),
+        Does(complete("run-start,sync-a")),
+        Then(closed="COMPLETED"),
+        history="RunStarted Task Task UpdateAccepted UpdateCompleted RunSignaled Task"
+        " RunCompleted",
+    ),
+    Trace(
         "raw_update_ignored",
         Given(),
         Sees(3, "init"),
