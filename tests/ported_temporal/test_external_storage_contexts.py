@@ -69,8 +69,8 @@ class SenderWorkflow:
 
     @workflow.run
     async def run(self, target_id: str) -> str:
-        target = workflow.get_external_workflow_handle_for(
-            SignaledWorkflow.run, target_id
+        target: workflow.ExternalWorkflowHandle[SignaledWorkflow] = (
+            workflow.get_external_workflow_handle_for(SignaledWorkflow.run, target_id)
         )
         await target.signal(SignaledWorkflow.signal, "from the sender")
         return "sent"
