@@ -87,6 +87,11 @@ class Translator:
         """
         variant = source.WhichOneof("variant")
         if variant in _CLOSING:
+            if source.HasField("continue_as_new_workflow_execution"):
+                started = chain.started.workflow_execution_started_event_attributes
+                validate.continue_as_new(
+                    source.continue_as_new_workflow_execution, started
+                )
             out.commands.append(close.command(source, chain, now))
             return
         to_others = _TO_OTHERS.get(variant or "")
@@ -174,6 +179,7 @@ def _set_patch(
     marker = source.set_patch_marker
     if marker.patch_id in known.patches:
         return
+    validate.patch(marker.patch_id)
     known.patches.add(marker.patch_id)
     known.known_patches.add(marker.patch_id)
     out.commands.extend(

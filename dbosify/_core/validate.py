@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 
 from dbosify._model import clock, failures
 from dbosify._model.protos import (
+    ContinueAsNewWorkflowExecution,
     Duration,
     Failure,
     ScheduleActivity,
@@ -17,6 +18,7 @@ from dbosify._model.protos import (
     WorkflowCommand,
     WorkflowTaskFailedCause,
 )
+from dbosify._model.protos import WorkflowExecutionStartedEventAttributes as Started
 from dbosify._model.search_attributes import (
     BadAttribute,
     Registered,
@@ -30,6 +32,9 @@ from .machines.timer import TimerMachine
 _ACTIVITY = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
 )
+_CHAIN = (
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES
+)
 _DUPLICATE_ACTIVITY = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_SCHEDULE_ACTIVITY_DUPLICATE_ID
 )
@@ -38,6 +43,9 @@ _TIMER = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTR
 _DUPLICATE_TIMER = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID
 )
+
+MAX_LENGTH = 1000
+"""Bytes of a name; a server's usual limit."""
 
 
 class BadCommand(Exception):
@@ -73,16 +81,7 @@ def activity(command: ScheduleActivity, namesake: ActivityMachine | None) -> Non
     Raises:
         BadCommand: something is missing, negative or already taken.
     """
-    if not command.activity_id:
-        raise BadCommand(_ACTIVITY, "activityId is not set")
-    if not command.activity_type:
-        raise BadCommand(_ACTIVITY, "activityType is not set")
-    if not command.task_queue:
-        raise BadCommand(_ACTIVITY, "missing task queue name")
-    if command.task_queue.startswith("/_sys/"):
-        raise BadCommand(
-            _ACTIVITY, "task queue name cannot start with reserved prefix /_sys/"
-        )
+    _activity_names(command)
     for name, value in (
         ("ScheduleToCloseTimeout", command.schedule_to_close_timeout),
         ("ScheduleToStartTimeout", command.schedule_to_start_timeout),
@@ -107,6 +106,83 @@ def activity(command: ScheduleActivity, namesake: ActivityMachine | None) -> Non
             "invalid history builder state for action: add-activitytask-scheduled-event"
             f", ActivityID: {command.activity_id}",
         )
+
+
+def _activity_names(command: ScheduleActivity) -> None:
+    if not command.activity_id:
+        raise BadCommand(_ACTIVITY, "activityId is not set")
+    if not command.activity_type:
+        raise BadCommand(_ACTIVITY, "activityType is not set")
+    wrong = _wrong_queue(command.task_queue)
+    if wrong:
+        raise BadCommand(_ACTIVITY, wrong)
+    text(_ACTIVITY, "activityId", command.activity_id)
+    text(_ACTIVITY, "activityType", command.activity_type)
+
+
+def _wrong_queue(name: str) -> str:
+    """What the server has against a task queue, or an empty text."""
+    if not name:
+        return "missing task queue name"
+    if len(name.encode()) > MAX_LENGTH:
+        return "taskQueue length exceeds limit"
+    if name.startswith("/_sys/"):
+        return "task queue name cannot start with reserved prefix /_sys/"
+    return "taskQueue: a NUL character cannot be stored" if "\0" in name else ""
+
+
+def text(
+    cause: WorkflowTaskFailedCause.ValueType, what: str, value: str, *, where: str = ""
+) -> None:
+    """Check a name in a command.
+
+    Args:
+        cause: of the failed workflow task.
+        what: how the server calls it.
+        value: the name.
+        where: what the server tells about it if it is too long.
+
+    Raises:
+        BadCommand: it is too long for the server, or has what Postgres cannot store.
+    """
+    size = len(value.encode())
+    if size > MAX_LENGTH:
+        raise BadCommand(
+            cause,
+            f"{what} exceeds length limit.{where} Length={size} Limit={MAX_LENGTH}",
+        )
+    if "\0" in value:
+        raise BadCommand(cause, f"{what}: a NUL character cannot be stored")
+
+
+def continue_as_new(command: ContinueAsNewWorkflowExecution, run: Started) -> None:
+    """Check a continue-as-new command.
+
+    Args:
+        command: as the SDK gives it.
+        run: the start of the run that ends; what the command leaves out is as there.
+
+    Raises:
+        BadCommand: a name is too long or reserved, or a time negative.
+    """
+    name = "ContinueAsNewWorkflowExecutionCommand"
+    kind = command.workflow_type or run.workflow_type.name
+    queue = command.task_queue or run.task_queue.name
+    where = f" WorkflowType={kind}"
+    text(_CHAIN, f"WorkflowType on {name}", kind, where=where)
+    where += f' TaskQueue=name:"{queue}" kind:TASK_QUEUE_KIND_NORMAL'
+    wrong = _wrong_queue(queue)
+    if wrong:
+        raise BadCommand(_CHAIN, f"error validating {name} TaskQueue: {wrong}.{where}")
+    for what, value in (
+        ("WorkflowRunTimeout", command.workflow_run_timeout),
+        ("WorkflowTaskTimeout", command.workflow_task_timeout),
+        ("BackoffStartInterval", command.backoff_start_interval),
+    ):
+        if clock.seconds(value) < 0:
+            raise BadCommand(
+                _CHAIN, f"Invalid {what} on {name}: negative duration.{where}"
+            )
 
 
 def search_attributes(fields: Collection[str]) -> None:
@@ -187,6 +263,19 @@ def memo(fields: Collection[str]) -> None:
         raise BadCommand(
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES,
             "UpsertedMemo.Fields is not set on ModifyWorkflowPropertiesCommand.",
+        )
+
+
+def patch(patch_id: str) -> None:
+    """Check a command that marks a patch; the id becomes a search attribute's value.
+
+    Raises:
+        BadCommand: Postgres cannot store it.
+    """
+    if "\0" in patch_id:
+        raise BadCommand(
+            WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_RECORD_MARKER_ATTRIBUTES,
+            "patch id: a NUL character cannot be stored",
         )
 
 

@@ -13,6 +13,7 @@ from dbosify._model.protos import (
     WorkflowTaskFailedCause,
 )
 
+from . import validate
 from .machines.child_workflow import ChildWorkflowMachine
 from .validate import BadCommand
 
@@ -21,7 +22,6 @@ _SIGNAL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SIGNAL_WORKFLOW
 _CANCEL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_ATTRIBUTES  # noqa: E501
 
 _START_COMMAND = "StartChildWorkflowExecutionCommand"
-_MAX_LENGTH = 1000
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 _FOREIGN = "cross namespace commands are not allowed"
 
@@ -49,8 +49,8 @@ def child(command: StartChildWorkflowExecution, namespace: str) -> None:
             f" WorkflowId={command.workflow_id} {where}",
         )
     for what, text in (("WorkflowId", command.workflow_id), ("WorkflowType", kind)):
-        _text(_CHILD, f"{what} on {_START_COMMAND}", text)
-    _text(_CHILD, f"TaskQueue on {_START_COMMAND}", command.task_queue)
+        validate.text(_CHILD, f"{what} on {_START_COMMAND}", text)
+    validate.text(_CHILD, f"TaskQueue on {_START_COMMAND}", command.task_queue)
     names = f"WorkflowId={command.workflow_id} WorkflowType={kind} {where}"
     for what, value in (
         ("WorkflowExecutionTimeout", command.workflow_execution_timeout),
@@ -117,7 +117,7 @@ def signal(
             _SIGNAL,
             f"WorkflowId is not set on {command}. {where} SignalName={signal_name}",
         )
-    _text(_SIGNAL, f"WorkflowId on {command}", workflow_id)
+    validate.text(_SIGNAL, f"WorkflowId on {command}", workflow_id)
     if not _is_run_id(run_id):
         raise BadCommand(
             _SIGNAL,
@@ -129,7 +129,7 @@ def signal(
             _SIGNAL,
             f"SignalName is not set on {command}. WorkflowId={workflow_id} {where}",
         )
-    _text(_SIGNAL, f"SignalName on {command}", signal_name)
+    validate.text(_SIGNAL, f"SignalName on {command}", signal_name)
 
 
 def cancel(
@@ -160,7 +160,7 @@ def cancel(
             _CANCEL,
             f"WorkflowId is not set on {command}. {where}",
         )
-    _text(_CANCEL, f"WorkflowId on {command}", workflow_id)
+    validate.text(_CANCEL, f"WorkflowId on {command}", workflow_id)
     if not _is_run_id(run_id):
         raise BadCommand(
             _CANCEL,
@@ -172,17 +172,6 @@ def cancel(
             "Start and RequestCancel for child workflow is not allowed in same workflow"
             f" task. WorkflowId={workflow_id} {where}",
         )
-
-
-def _text(cause: WorkflowTaskFailedCause.ValueType, what: str, text: str) -> None:
-    size = len(text.encode())
-    if size > _MAX_LENGTH:
-        raise BadCommand(
-            cause,
-            f"{what} exceeds length limit. Length={size} Limit={_MAX_LENGTH}",
-        )
-    if "\0" in text:
-        raise BadCommand(cause, f"{what}: a NUL character cannot be stored")
 
 
 def _is_run_id(text: str) -> bool:

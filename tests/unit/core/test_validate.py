@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dbosify._core.outcomes import Again
@@ -19,12 +21,46 @@ from tests.unit.core.traces.commands import (
     cancel_activity,
     cancel_timer,
     completion,
+    continue_as_new,
     memo,
+    patched,
     timer,
     upsert,
 )
 
 ACTIVITY = "BadScheduleActivityAttributes"
+CHAIN = "ContinueAsNewWorkflowExecutionCommand"
+LONG = "n" * 1001
+TOO_LONG = "exceeds length limit. Length=1001 Limit=1000"
+NUL = "a NUL character cannot be stored"
+
+
+REFUSED_CHAINS: tuple[tuple[dict[str, Any], str], ...] = (
+    (
+        {"workflow_type": LONG},
+        f"WorkflowType on {CHAIN} exceeds length limit."
+        f" WorkflowType={LONG} Length=1001 Limit=1000",
+    ),
+    (
+        {"task_queue": LONG},
+        f"error validating {CHAIN} TaskQueue: taskQueue length exceeds"
+        f' limit. WorkflowType=Order TaskQueue=name:"{LONG}"'
+        " kind:TASK_QUEUE_KIND_NORMAL",
+    ),
+    *(
+        (
+            {field: span(-1)},
+            f"Invalid {what} on {CHAIN}: negative duration."
+            ' WorkflowType=Order TaskQueue=name:"queue"'
+            " kind:TASK_QUEUE_KIND_NORMAL",
+        )
+        for field, what in (
+            ("workflow_run_timeout", "WorkflowRunTimeout"),
+            ("workflow_task_timeout", "WorkflowTaskTimeout"),
+            ("backoff_start_interval", "BackoffStartInterval"),
+        )
+    ),
+)
 
 
 def outcome(*commands: WorkflowCommand) -> object:
@@ -42,6 +78,13 @@ def without(name: str) -> WorkflowCommand:
     """An activity that lacks something."""
     command = activity(1, "x")
     command.schedule_activity.ClearField(name)  # type: ignore[arg-type]
+    return command
+
+
+def named(field: str, name: str) -> WorkflowCommand:
+    """An activity with a name that cannot be."""
+    command = activity(1, "x")
+    setattr(command.schedule_activity, field, name)
     return command
 
 
@@ -88,6 +131,34 @@ def negative(name: str) -> WorkflowCommand:
                 ("start_to_close_timeout", "StartToCloseTimeout"),
                 ("heartbeat_timeout", "HeartbeatTimeout"),
             )
+        ),
+        *(
+            (
+                named(field, name),
+                "BAD_SCHEDULE_ACTIVITY_ATTRIBUTES",
+                f"{ACTIVITY}: {text}",
+            )
+            for field, name, text in (
+                ("activity_id", LONG, f"activityId {TOO_LONG}"),
+                ("activity_type", LONG, f"activityType {TOO_LONG}"),
+                ("task_queue", LONG, "taskQueue length exceeds limit"),
+                ("activity_id", "a\0b", f"activityId: {NUL}"),
+                ("activity_type", "a\0b", f"activityType: {NUL}"),
+                ("task_queue", "a\0b", f"taskQueue: {NUL}"),
+            )
+        ),
+        *(
+            (
+                continue_as_new(**options),
+                "BAD_CONTINUE_AS_NEW_ATTRIBUTES",
+                f"BadContinueAsNewAttributes: {text}",
+            )
+            for options, text in REFUSED_CHAINS
+        ),
+        (
+            patched("a\0b"),
+            "BAD_RECORD_MARKER_ATTRIBUTES",
+            f"BadRecordMarkerAttributes: patch id: {NUL}",
         ),
         (
             timer(1, -1),
