@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import psycopg
@@ -70,6 +71,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="auto",
         help="where the tests' Postgres comes from (default: %(default)s)",
     )
+    parser.addoption(
+        "--postgres-report",
+        metavar="FILE",
+        type=Path,
+        help="write on which Postgres the tests ran",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -79,6 +86,8 @@ def pytest_configure(config: pytest.Config) -> None:
         way = Way("the session's", lambda: contextlib.nullcontext(url))
     else:
         way = _choose(str(config.getoption("--postgres")))
+        if (report := config.getoption("--postgres-report")) is not None:
+            report.write_text(way.label, encoding="utf-8")
     config.stash[WAY] = way
 
 
