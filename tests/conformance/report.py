@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from tests.conformance import accounts, surfaces
 from tests.conformance.outcomes import Outcomes
+from tests.oracle.verdicts import NEVER_RAN
 
 Report: TypeAlias = dict[str, Any]
 
@@ -108,7 +109,12 @@ def _without_semantic(account: dict[str, int]) -> dict[str, int]:
 
 
 def _judged(oracle: Mapping[str, Any]) -> dict[str, int]:
-    closed = [run for run in oracle.get("runs", ()) if run["closed"]]
+    # What never ran has nothing to replay.
+    closed = [
+        run
+        for run in oracle.get("runs", ())
+        if run["closed"] and run["reason"] != NEVER_RAN
+    ]
     return {
         "closed_runs": len(closed),
         "accepted": sum(run["outcome"] == "accepted" for run in closed),
@@ -179,8 +185,8 @@ def _others(report: Report) -> Iterator[str]:
     oracle = report["oracle"]
     yield (
         f"\nOf {oracle['closed_runs']} closed runs the official replayer accepted"
-        f" {oracle['accepted']} and rejected {oracle['rejected']}; the others never"
-        " ran, or are made not to replay. All names of the SDK but"
+        f" {oracle['accepted']} and rejected {oracle['rejected']}; the others are"
+        " made not to replay. All names of the SDK but"
         f" {report['names']['listed_deviations']} are its own objects."
     )
 
