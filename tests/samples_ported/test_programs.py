@@ -27,12 +27,27 @@ def program(name: str, printed: str, *, needs: Sequence[str] = ()) -> object:
             "Asked by test-user\n"
             "Hello, some-name, from test-user! Signalled by test-user.\n",
         ),
+        program(
+            "batch_sliding_window",
+            "Records: 30\n",
+            needs=["child workflows", "external signals"],
+        ),
         program("custom_converter", "Greeting Hello, Temporal\n"),
+        program(
+            "custom_metric",
+            "Hello from an activity\n" * 2
+            + "Measured attempts: 2\nThe SDK's own: True\n",
+        ),
         program("custom_decorator", "Result: activity cancelled!\n"),
         program(
             "eager_workflow_start",
             "Eagerly started: True\nHello Temporal!\n",
             needs=["local activities"],
+        ),
+        program(
+            "env_config",
+            "Staging: overridden-below {'who': 'staging'}\n"
+            "Connected: True\nConnected: True\n",
         ),
         program("polling.frequent", "Result after 5 calls\n"),
         program("polling.infrequent", "Result after 5 calls\n"),
@@ -42,6 +57,12 @@ def program(name: str, printed: str, *, needs: Sequence[str] = ()) -> object:
             needs=["child workflows"],
         ),
         program("pydantic_models", "The same models: True\n"),
+        program(
+            "schedules",
+            "Note: Every other minute.\nPaused: True\nTriggered: Hello, others!\n"
+            "Listed: True\nDeleted\n",
+            needs=["schedules"],
+        ),
         program(
             "worker_specific_queues",
             "Checksums: 1\nOwn queues of each: 1 1 1 1 1\nFiles left: 0\n",
