@@ -65,7 +65,7 @@ async def test_resource_pool(client: Client) -> None:
                     await handle.result()
             else:
                 await handle.result()
-        current = client.get_workflow_handle_for(ResourcePoolWorkflow.run, POOL)
+        current = client.get_workflow_handle(POOL)
         assert len(resources) == USERS
         assert all(len(each) == 1 for each in resources.values())
         assert shared == []
