@@ -358,9 +358,10 @@ async def send(
         The run as it was, with `inbox` set if the message was taken; None if there is
         no such run.
     """
-    rows = await database.fetch(
-        "send_message", _message_params(workflow_id, run_id, message)
-    )
+    params = _message_params(workflow_id, run_id, message)
+    rows = await database.fetch("send_message", params)
+    while rows and _has_a_successor(rows[0], run_id):
+        rows = await database.fetch("send_message", params)
     return rows[0] if rows else None
 
 
@@ -373,10 +374,25 @@ async def send_in(
     run_id: str | None = None,
 ) -> dict[str, Any] | None:
     """Send to a run, or the latest one of a workflow id, within a transaction."""
-    rows = await database.run(
-        connection, "send_message", _message_params(workflow_id, run_id, message)
-    )
+    params = _message_params(workflow_id, run_id, message)
+    rows = await database.run(connection, "send_message", params)
+    while rows and _has_a_successor(rows[0], run_id):
+        rows = await database.run(connection, "send_message", params)
     return rows[0] if rows else None
+
+
+def _has_a_successor(run: dict[str, Any], asked_for: str | None) -> bool:
+    """Whether the latest run closed while the message waited for its lock.
+
+    The statement saw it open and found it closed under the lock. The run that goes on
+    in its place was started by the same transaction; only another statement sees it.
+    """
+    return (
+        asked_for is None
+        and run["inbox"] is None
+        and run["close_time"] is None
+        and run["dbos_status"] in ("SUCCESS", "ERROR")
+    )
 
 
 def _message_params(

@@ -182,3 +182,44 @@ async def test_result_follow_continue_as_new(client: Client, worker: Worker) -> 
     with pytest.raises(WorkflowContinuedAsNewError) as continued:
         await handle.result(follow_runs=False)
     assert continued.value.new_execution_run_id == final_run_id
+
+
+@workflow.defn
+class PokedWorkflow:
+    """Goes on in another run each time it is poked."""
+
+    @workflow.init
+    def __init__(self, pokes: int, enough: int) -> None:
+        self.pokes = pokes
+
+    @workflow.run
+    async def run(self, pokes: int, enough: int) -> int:
+        await workflow.wait_condition(lambda: self.pokes > pokes)
+        if self.pokes < enough:
+            workflow.continue_as_new(args=[self.pokes, enough])
+        return self.pokes
+
+    @workflow.signal
+    def poke(self) -> None:
+        self.pokes += 1
+
+
+async def test_signals_by_id_reach_whichever_run_goes_on(client: Client) -> None:
+    enough = 40
+    async with new_worker(client, PokedWorkflow) as worker:
+        handle = await client.start_workflow(
+            PokedWorkflow.run,
+            args=[0, enough],
+            id=random_id(),
+            task_queue=worker.task_queue,
+        )
+        # Not the first run's: that one closes with the first of them.
+        whichever = client.get_workflow_handle(handle.id)
+        await whichever.signal(PokedWorkflow.poke)
+        with pytest.raises(WorkflowContinuedAsNewError):
+            await handle.result(follow_runs=False)
+        for poke in range(enough - 1):
+            await whichever.signal(PokedWorkflow.poke)
+            # More and more time to close in, so that some meet a run that does.
+            await asyncio.sleep(poke / 4000)
+        assert await handle.result() == enough

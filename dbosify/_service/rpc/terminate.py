@@ -31,5 +31,8 @@ async def terminate_workflow_execution(
         identity=request.identity,
     )
     if not ended:
+        if run["close_time"] is None and run_id is None:
+            # It closed in the meantime, and may go on in another run.
+            return await terminate_workflow_execution(context, request)
         raise errors.already_completed()
     return TerminateWorkflowExecutionResponse()
