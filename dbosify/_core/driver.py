@@ -113,6 +113,8 @@ class RunDriver:
         self._next_run_id = ""
         self._used_flags: set[int] = set()
         self._sdk_version = ""
+        self._last_build_id = ""
+        """Of the worker that completed the last task: a query is not a task."""
 
     # What others may ask of it.
 
@@ -462,7 +464,7 @@ class RunDriver:
         return activation
 
     def _show_versions(self, activation: WorkflowActivation) -> None:
-        build_id = self.worker.build_id
+        build_id = self._last_build_id if self._querying else self.worker.build_id
         if self._batch is not None:
             completed = self._batch.completed.workflow_task_completed_event_attributes
             build_id = completed.worker_version.build_id
@@ -551,7 +553,9 @@ class RunDriver:
             put(self.memo.fields, key, value)
 
     def _finish_task(self, completed: HistoryEvent, out: Output) -> None:
-        metadata = completed.workflow_task_completed_event_attributes.sdk_metadata
+        attributes = completed.workflow_task_completed_event_attributes
+        self._last_build_id = attributes.worker_version.build_id
+        metadata = attributes.sdk_metadata
         self._sdk_version = metadata.sdk_version or self._sdk_version
         self.translator.end_task(out)
         self.flags.update(self._used_flags)

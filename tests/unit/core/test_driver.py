@@ -459,6 +459,20 @@ def test_a_query_shows_what_the_last_task_showed() -> None:
     )
 
 
+def test_a_query_shows_the_build_that_did_the_last_task() -> None:
+    run = Run()
+    run.task()
+    newer = driver_of(run.journal, replace(WORKER, build_id="build-2"))
+    newer.next_replay()
+    newer.complete(completion([]))
+    asked = newer.query([WorkflowActivationJob()])
+    assert asked.deployment_version_for_current_task.build_id == "build-1"
+    newer.complete(completion([]))
+    shown = newer.begin(signal("s"), now=at(2), next_run_id="", request_id="")
+    assert isinstance(shown, WorkflowActivation)
+    assert shown.deployment_version_for_current_task.build_id == "build-2"
+
+
 def test_raw_query_failed_completion() -> None:
     """A query that breaks the workflow is answered with its failure."""
     run = Run()
