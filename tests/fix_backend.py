@@ -59,6 +59,7 @@ PLANNED_FEATURES = frozenset(
 BUILT_FEATURES: frozenset[str] = frozenset(
     {
         "async completion",
+        "nexus operations",
         "attached requests",
         "child workflows",
         "cron schedules",

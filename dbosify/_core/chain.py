@@ -7,6 +7,7 @@ Temporal's server carries over: the start as it was, not what the workflow upser
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from temporalio.api.history.v1 import WorkflowExecutionTimedOutEventAttributes
@@ -14,6 +15,7 @@ from temporalio.api.history.v1 import WorkflowExecutionTimedOutEventAttributes
 from dbosify._model import clock, cron, failures
 from dbosify._model.effects import Close, NewRun
 from dbosify._model.protos import (
+    Callback,
     ContinueAsNewInitiator,
     EventType,
     Failure,
@@ -46,6 +48,8 @@ class Chain:
     namespace: str = ""
     registered: Registered | None = None
     """The types of attributes that the task's commands set; None in a replay."""
+    callbacks: Sequence[Callback] = ()
+    """Of those who joined the run and want to be told of the chain's end."""
 
     @property
     def attributes(self) -> WorkflowExecutionStartedEventAttributes:
@@ -119,6 +123,7 @@ class Chain:
         started.original_execution_run_id = self.next_run_id
         started.initiator = initiator
         started.identity = ""
+        started.completion_callbacks.extend(self.callbacks)
         started.eager_execution_accepted = False
 
     def _same_again(

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from dbosify._model import clock, links
+from dbosify._model import callbacks, clock, links
 from dbosify._model.effects import Close, TaskFailed, Turn
 from dbosify._model.local import LocalOrder, LocalOutcome
 from dbosify._model.protos import (
+    Callback,
     EventType,
     EvictionReason,
     HistoryEvent,
@@ -95,6 +96,8 @@ class RunDriver:
         self.flags: set[int] = set()
         self.search_attributes = SearchAttributes()
         self.memo = Memo()
+        self.callbacks: list[Callback] = []
+        """Of those who joined the run."""
         self.started: HistoryEvent | None = None
         self.translator = Translator()
         self.local_orders: list[LocalOrder] = []
@@ -157,6 +160,7 @@ class RunDriver:
         self.translator.carried.CopyFrom(started.search_attributes)
         self.memo.CopyFrom(started.memo)
         self.time.CopyFrom(events[0].event_time)
+        self.callbacks.extend(callbacks.attached(events))
         self._batches = deque(past.batches)
         self._backlog = past.backlog
         self.attempt = past.attempt
@@ -575,10 +579,13 @@ class RunDriver:
             search_attributes=self.translator.carried,
             namespace=self.namespace,
             registered=registered,
+            callbacks=self.callbacks,
         )
 
     def _link(self, news: Sequence[HistoryEvent]) -> None:
         """Point news at events of this run that whoever sent them cannot know."""
+        known = self.callbacks
+        known.extend(new for new in callbacks.attached(news) if new not in known)
         for event in news:
             machine = self.translator.by_event.get(opened_by(event))
             if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:

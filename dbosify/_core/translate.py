@@ -31,6 +31,7 @@ from .machines import patch
 from .machines.activity import ActivityMachine
 from .machines.announcement import Announcement
 from .machines.timer import TimerMachine
+from .to_nexus import Operations
 from .to_others import Others
 from .updates import Updates
 
@@ -51,6 +52,7 @@ class Translator:
         self.activities: Family[ActivityMachine] = Family("Activity")
         self.timers: Family[TimerMachine] = Family("Timer")
         self.others = Others()
+        self.nexus = Operations()
         self.by_event: dict[int, Answered] = {}
         """All of these that stand in history, by the event that opened them."""
         self.activity_ids: dict[str, ActivityMachine] = {}
@@ -74,6 +76,7 @@ class Translator:
             others.children,
             others.signals,
             others.cancels,
+            self.nexus.family,
         )
 
     def apply(
@@ -232,6 +235,18 @@ def _answer_update(
     known.updates.answer(source.update_response, out)
 
 
+def _schedule_operation(
+    known: Translator, source: WorkflowCommand, chain: Chain, out: Output
+) -> None:
+    known.nexus.schedule(source, chain, out)
+
+
+def _cancel_operation(
+    known: Translator, source: WorkflowCommand, chain: Chain, out: Output
+) -> None:
+    known.nexus.cancel(source, chain, out)
+
+
 def _metadata(source: WorkflowCommand) -> UserMetadata | None:
     return source.user_metadata if source.HasField("user_metadata") else None
 
@@ -249,6 +264,8 @@ _COMMANDS: Mapping[
     "upsert_workflow_search_attributes": _upsert,
     "modify_workflow_properties": _modify,
     "update_response": _answer_update,
+    "schedule_nexus_operation": _schedule_operation,
+    "request_cancel_nexus_operation": _cancel_operation,
 }
 
 

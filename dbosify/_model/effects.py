@@ -114,6 +114,20 @@ class CancelExternal:
     event: HistoryEvent
 
 
+@dataclass(frozen=True, slots=True)
+class AskNexusOperation:
+    """Have an operation's handler called."""
+
+    event: HistoryEvent
+
+
+@dataclass(frozen=True, slots=True)
+class CancelNexusOperation:
+    """Have an operation's handler asked to cancel it."""
+
+    event: HistoryEvent
+
+
 Effect: TypeAlias = (
     ScheduleActivity
     | CancelActivity
@@ -127,6 +141,8 @@ Effect: TypeAlias = (
     | StartChild
     | SignalExternal
     | CancelExternal
+    | AskNexusOperation
+    | CancelNexusOperation
 )
 
 

@@ -148,3 +148,24 @@ def terminated() -> Failure:
     failure = Failure(message="Terminated")
     failure.terminated_failure_info.SetInParent()
     return failure
+
+
+def nexus_operation(
+    message: str,
+    *,
+    scheduled_event_id: int,
+    endpoint: str,
+    service: str,
+    operation: str,
+    token: str,
+    cause: Failure,
+) -> Failure:
+    """The wrapper around the outcome of a Nexus operation, the server's and core's."""
+    failure = Failure(message=message, cause=cause)
+    info = failure.nexus_operation_execution_failure_info
+    info.scheduled_event_id = scheduled_event_id
+    info.endpoint = endpoint
+    info.service = service
+    info.operation = operation
+    info.operation_id = info.operation_token = token
+    return failure

@@ -49,10 +49,22 @@ _OF_OTHERS = frozenset(
 )
 """What became of a child, or of a message to another workflow."""
 
+_NEXUS_ANSWERS = {
+    EventType.EVENT_TYPE_NEXUS_OPERATION_STARTED: "started",
+    EventType.EVENT_TYPE_NEXUS_OPERATION_CANCEL_REQUEST_COMPLETED: "asked to cancel",
+    EventType.EVENT_TYPE_NEXUS_OPERATION_CANCEL_REQUEST_FAILED: "refuses to cancel",
+}
+"""What an operation that is not over yet has answered."""
+
 NEWS = frozenset(
     {
         *_CLOSED,
         *_OF_OTHERS,
+        *_NEXUS_ANSWERS,
+        EventType.EVENT_TYPE_NEXUS_OPERATION_COMPLETED,
+        EventType.EVENT_TYPE_NEXUS_OPERATION_FAILED,
+        EventType.EVENT_TYPE_NEXUS_OPERATION_CANCELED,
+        EventType.EVENT_TYPE_NEXUS_OPERATION_TIMED_OUT,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
         EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
         EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
@@ -159,6 +171,7 @@ _TO_OTHERS = (
     EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
     EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
     EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
+    EventType.EVENT_TYPE_NEXUS_OPERATION_SCHEDULED,
 )
 
 
@@ -170,6 +183,8 @@ def _to_other(event: HistoryEvent) -> str:
         case EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
             target = attributes.workflow_execution.workflow_id
             return f"signal {attributes.signal_name} to {target}"
+        case EventType.EVENT_TYPE_NEXUS_OPERATION_SCHEDULED:
+            return f"nexus {attributes.service} {attributes.operation}"
         case _:
             return f"cancel {attributes.workflow_execution.workflow_id}"
 
@@ -208,6 +223,10 @@ class Names:
             case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
                 started = event.child_workflow_execution_started_event_attributes
                 return f"child {started.workflow_type.name} started"
+            case kind if kind in _NEXUS_ANSWERS:
+                attributes = getattr(event, event.WhichOneof("attributes") or "")
+                name = self._open.get(attributes.scheduled_event_id, "nexus")
+                return f"{name} {_NEXUS_ANSWERS[kind]}"
             case kind if kind in _OF_OTHERS:
                 attributes = getattr(event, event.WhichOneof("attributes") or "")
                 return self._close(attributes.initiated_event_id)

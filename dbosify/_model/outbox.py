@@ -8,13 +8,21 @@ is one entry however often the turn is tried.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from . import children, ids
 from .children import Child
-from .effects import CancelExternal, Effect, SignalExternal, StartChild
+from .effects import (
+    AskNexusOperation,
+    CancelExternal,
+    CancelNexusOperation,
+    Effect,
+    SignalExternal,
+    StartChild,
+)
 from .protos import (
+    Callback,
     EventType,
     HistoryEvent,
     ParentClosePolicy,
@@ -34,6 +42,12 @@ class Kind(str, enum.Enum):
     """Tell the parent that its child has ended."""
     PART = "part"
     """Do to a child what its parent's close policy says."""
+    NEXUS = "nexus"
+    """Have the handler of a Nexus operation called."""
+    CANCEL_NEXUS = "cancel nexus"
+    """Have the handler of a Nexus operation asked to cancel it."""
+    CALL_BACK = "call back"
+    """Tell those who asked for it that the run has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,10 @@ def of_effects(workflow_uuid: str, effects: Iterable[Effect]) -> Iterator[Entry]
                 yield _entry(workflow_uuid, Kind.SIGNAL, effect.event)
             case CancelExternal():
                 yield _entry(workflow_uuid, Kind.CANCEL, effect.event)
+            case AskNexusOperation():
+                yield _entry(workflow_uuid, Kind.NEXUS, effect.event)
+            case CancelNexusOperation():
+                yield _entry(workflow_uuid, Kind.CANCEL_NEXUS, effect.event)
 
 
 def of_close(
@@ -82,6 +100,7 @@ def of_close(
     *,
     last: bool,
     open_children: Iterable[Child],
+    callbacks: Sequence[Callback] = (),
 ) -> Iterator[Entry]:
     """The entries that a run's end makes, whatever ended it.
 
@@ -91,12 +110,19 @@ def of_close(
         closing: its last event.
         last: whether no run follows it.
         open_children: of the run.
+        callbacks: of those who joined the run and are to be told.
     """
     if last and started.HasField("parent_workflow_execution"):
         told = children.report(started, ids.run_id_of(workflow_uuid), closing)
         first = HistoryEvent(workflow_execution_started_event_attributes=started)
         first.workflow_execution_started_event_attributes.ClearField("input")
         yield Entry(workflow_uuid, Kind.REPORT, closing.event_id, (first, told))
+    asking = [*started.completion_callbacks, *callbacks]
+    if last and asking:
+        first = HistoryEvent()
+        beginning = first.workflow_execution_started_event_attributes
+        beginning.completion_callbacks.extend(asking)
+        yield Entry(workflow_uuid, Kind.CALL_BACK, closing.event_id, (first, closing))
     for child in open_children:
         options = (
             child.initiated.start_child_workflow_execution_initiated_event_attributes

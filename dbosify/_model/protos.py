@@ -10,7 +10,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import (
     ActivityType,
+    Callback,
     Header,
+    Link,
     Memo,
     Payload,
     Payloads,
@@ -26,7 +28,10 @@ from temporalio.api.enums.v1 import (
     CommandType,
     ContinueAsNewInitiator,
     EventType,
+    NexusHandlerErrorRetryBehavior,
+    NexusOperationCancellationState,
     ParentClosePolicy,
+    PendingNexusOperationState,
     RetryState,
     SignalExternalWorkflowExecutionFailedCause,
     StartChildWorkflowExecutionFailedCause,
@@ -42,13 +47,18 @@ from temporalio.api.history.v1 import (
     History,
     HistoryEvent,
     MarkerRecordedEventAttributes,
+    NexusOperationScheduledEventAttributes,
     StartChildWorkflowExecutionInitiatedEventAttributes,
     WorkflowExecutionStartedEventAttributes,
 )
+from temporalio.api.nexus.v1 import Link as NexusLink
+from temporalio.api.nexus.v1 import Request as NexusRequest
+from temporalio.api.nexus.v1 import Response as NexusResponse
 from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.update.v1 import Outcome as UpdateOutcome
 from temporalio.api.update.v1 import Request as UpdateRequest
+from temporalio.api.workflow.v1 import PendingNexusOperationInfo
 from temporalio.bridge.proto import (
     ActivityHeartbeat,
     ActivityTaskCompletion,
@@ -67,6 +77,12 @@ from temporalio.bridge.proto.child_workflow import (
     ChildWorkflowCancellationType,
     ChildWorkflowResult,
 )
+from temporalio.bridge.proto.nexus import (
+    NexusOperationCancellationType,
+    NexusTask,
+    NexusTaskCancelReason,
+    NexusTaskCompletion,
+)
 from temporalio.bridge.proto.workflow_activation import (
     InitializeWorkflow,
     RemoveFromCache,
@@ -80,6 +96,7 @@ from temporalio.bridge.proto.workflow_commands import (
     RequestCancelExternalWorkflowExecution,
     ScheduleActivity,
     ScheduleLocalActivity,
+    ScheduleNexusOperation,
     SignalExternalWorkflowExecution,
     StartChildWorkflowExecution,
     UpdateResponse,
@@ -102,6 +119,7 @@ __all__ = [
     "ActivityTaskScheduledEventAttributes",
     "ActivityType",
     "ApplicationErrorCategory",
+    "Callback",
     "CancelExternalWorkflowExecutionFailedCause",
     "ChildWorkflowCancellationType",
     "ChildWorkflowResult",
@@ -116,12 +134,25 @@ __all__ = [
     "History",
     "HistoryEvent",
     "InitializeWorkflow",
+    "Link",
     "MarkerRecordedEventAttributes",
     "Memo",
     "NamespaceInfo",
+    "NexusHandlerErrorRetryBehavior",
+    "NexusLink",
+    "NexusOperationCancellationState",
+    "NexusOperationCancellationType",
+    "NexusOperationScheduledEventAttributes",
+    "NexusRequest",
+    "NexusResponse",
+    "NexusTask",
+    "NexusTaskCancelReason",
+    "NexusTaskCompletion",
     "ParentClosePolicy",
     "Payload",
     "Payloads",
+    "PendingNexusOperationInfo",
+    "PendingNexusOperationState",
     "Priority",
     "QueryResult",
     "RemoveFromCache",
@@ -130,6 +161,7 @@ __all__ = [
     "RetryState",
     "ScheduleActivity",
     "ScheduleLocalActivity",
+    "ScheduleNexusOperation",
     "SearchAttributes",
     "SignalExternalWorkflowExecution",
     "SignalExternalWorkflowExecutionFailedCause",

@@ -23,6 +23,8 @@ from dbosify._model.protos import (
     ActivityTaskCompletion,
     HistoryEvent,
     NamespaceInfo,
+    NexusTask,
+    NexusTaskCompletion,
     QueryResult,
     WorkflowActivation,
     WorkflowActivationCompletion,
@@ -38,6 +40,7 @@ from .due import DueRole
 from .host import Host
 from .local_activity_worker import LocalActivityWorker
 from .metrics import Metrics
+from .nexus_worker import NexusWorker
 from .schedule_role import ScheduleRole
 from .slots import Asker, Slots
 from .tuner import Tuner
@@ -92,6 +95,7 @@ class BridgeWorker:
             namespace=config.namespace, task_queue=config.task_queue
         )
         self._workflows: WorkflowWorker | None = None
+        self._nexus: NexusWorker | None = None
         self._due: DueRole | None = None
         self._schedules: ScheduleRole | None = None
         self._host: Host | None = None
@@ -152,6 +156,15 @@ class BridgeWorker:
                 self._locals,
             )
             self._workflows.start_claiming()
+        if types.enable_nexus:
+            self._nexus = NexusWorker(
+                host,
+                config.task_queue,
+                self._slots("nexus", config.nexus_task_poller_behavior),
+                grace=config.graceful_shutdown_period_millis / 1000,
+                metrics=self._metrics,
+            )
+            self._nexus.start()
         self._due = DueRole(host)
         self._due.start()
         self._schedules = ScheduleRole(host)
@@ -169,6 +182,8 @@ class BridgeWorker:
                 self._pollers("sticky_workflow_task", behavior)
         if types.enable_remote_activities:
             self._pollers("activity_task", config.activity_task_poller_behavior)
+        if types.enable_nexus:
+            self._pollers("nexus_task", config.nexus_task_poller_behavior)
 
     def _pollers(self, kind: str, behavior: Any) -> None:
         """Show the pollers a core would have; ours is one loop, whatever it is told."""
@@ -224,14 +239,19 @@ class BridgeWorker:
         assert self.activities is not None
         self.activities.heartbeat(heartbeat)
 
-    async def poll_nexus_task(self) -> Any:
-        """Nexus is not served."""
-        await self._until_stopped()
-        raise PollShutdownError
+    async def poll_nexus_task(self) -> NexusTask:
+        """The next call of a Nexus handler."""
+        if self._nexus is None:
+            raise PollShutdownError
+        task = await self._nexus.next_task()
+        if task is None:
+            raise PollShutdownError
+        return task
 
-    async def complete_nexus_task(self, completion: Any) -> None:
-        """Nexus is not served."""
-        raise RuntimeError("dbosify does not run Nexus operations yet")
+    async def complete_nexus_task(self, completion: NexusTaskCompletion) -> None:
+        """What a Nexus handler answers."""
+        assert self._nexus is not None
+        await self._nexus.complete(completion)
 
     def request_workflow_eviction(self, run_id: str) -> None:
         """Forget a run's instance; it is rebuilt when needed."""
@@ -253,6 +273,8 @@ class BridgeWorker:
             self.activities.stop()
         if self._locals is not None and self._stopping_locals is None:
             self._stopping_locals = self.loop.create_task(self._stop_locals())
+        if self._nexus is not None:
+            self._nexus.stop()
 
     async def finalize_shutdown(self) -> None:
         """Give up what is left: lease and roles."""
@@ -262,6 +284,8 @@ class BridgeWorker:
             await self.activities.stopped()
         if self._stopping_locals is not None:
             await self._stopping_locals
+        if self._nexus is not None:
+            await self._nexus.stopped()
         if self._due is not None:
             await self._due.stop()
         if self._schedules is not None:
@@ -299,6 +323,8 @@ class BridgeWorker:
             self._workflows.hint(kind, key)
         if self.activities is not None and key == f"activity:{self.task_queue}":
             self.activities.hint()
+        if self._nexus is not None and kind == "nexus" and key == self.task_queue:
+            self._nexus.hint()
         if self._schedules is not None:
             self._schedules.on_hint(kind)
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from dbosify._core.machines.attempt import AttemptMachine
 from dbosify._model.activity import ActivityRow, AttemptState
+from dbosify._service import nexus as operations
 from dbosify._service import settling
-from dbosify._store import activities
+from dbosify._service.context import Context, NexusCalls
+from dbosify._store import activities, nexus
 from dbosify._store.engine import LOST_CONNECTION, Connection, Rows
 
 from .expiry import close_all_expired
@@ -33,6 +35,7 @@ class DueRole:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._context = Context(host.database, host.namespace, host, None)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -79,6 +82,8 @@ class DueRole:
         for queue in {row["queue_name"] for row in woken}:
             self._host.run_queued(queue)
         await close_all_expired(self._host)
+        for key in await nexus.expired(database):
+            await operations.change(self._context, key, _expire)
         told: list[tuple[ActivityRow, Rows]] = []
         async with database.transaction() as connection:
             for row in await activities.due(database, connection):
@@ -105,3 +110,7 @@ class DueRole:
             return []
         call = activities.outcome(row)
         return await database.run(connection, call.name, call.params)
+
+
+def _expire(calls: NexusCalls, now: float) -> None:
+    calls.expire(now)

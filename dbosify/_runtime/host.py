@@ -19,7 +19,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from dbosify._core.machines.attempt import AttemptMachine
+from dbosify._core.machines.nexus_call import NexusCallMachine
 from dbosify._model.activity import ActivityRow
+from dbosify._model.nexus import NexusOperation
 from dbosify._model.outbox import Entry
 from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
 from dbosify._store import runs, virtual_time
@@ -247,6 +249,21 @@ class Host:
     def attempt(self, row: ActivityRow) -> AttemptMachine:
         """See `Surroundings.attempt`."""
         return AttemptMachine(row.scheduled, row.progress, row.state)
+
+    def nexus_calls(self, operation: NexusOperation) -> NexusCallMachine:
+        """See `Surroundings.nexus_calls`."""
+        return NexusCallMachine(operation)
+
+    def nexus_due(self, task_queue: str, moment: float) -> None:
+        """See `Surroundings.nexus_due`."""
+        delay = moment - self.clock.seconds()
+        if delay > 0:
+            # Whoever else looks at that moment needs no hint.
+            loop = asyncio.get_running_loop()
+            loop.call_later(delay, self.hints.here, "nexus", task_queue)
+        else:
+            self.hints.here("nexus", task_queue)
+            self.hints.elsewhere("nexus", task_queue)
 
     def now(self) -> Timestamp:
         """See `Surroundings.now`."""

@@ -29,7 +29,7 @@ from dbosify._model.protos import (
     WorkflowExecution,
 )
 from dbosify._model.search_attributes import Registered
-from dbosify._store import journal
+from dbosify._store import journal, nexus
 from dbosify._store.engine import Database
 from dbosify._store.search_attributes import known_among
 
@@ -119,6 +119,19 @@ class Replica:
                 return outcome
         return None
 
+    async def _endpoints(
+        self, activation: WorkflowActivation, completion: WorkflowActivationCompletion
+    ) -> dict[str, str] | None:
+        """Ids of the Nexus endpoints that new commands name; None if none does."""
+        names = {
+            command.schedule_nexus_operation.endpoint
+            for command in completion.successful.commands
+            if command.HasField("schedule_nexus_operation")
+        }
+        if not names or activation.is_replaying:
+            return None
+        return await nexus.endpoint_ids(self._place.database, names)
+
     async def work(self, activation: WorkflowActivation) -> object:
         """Let the SDK work on a workflow task until there is nothing to show."""
         while True:
@@ -127,6 +140,8 @@ class Replica:
             registered = None
             if not activation.is_replaying:
                 registered = await self._registered(completion)
+            operations = self.driver.translator.nexus
+            operations.endpoints = await self._endpoints(activation, completion)
             outcome = self.driver.complete(completion, registered)
             self.run_locals()
             if not isinstance(outcome, Again):

@@ -65,6 +65,14 @@ class ActivitySlotInfo:
     activity_type: str
 
 
+@dataclass(frozen=True, slots=True)
+class NexusSlotInfo:
+    """The call of a Nexus handler on a slot."""
+
+    service: str
+    operation: str
+
+
 class Supplier(Protocol):
     """A slot supplier as the SDK's own wrapper around a user's shows it."""
 

@@ -317,6 +317,7 @@ def outbox_entries(replica: Replica, turn: Turn) -> list[Entry]:
                 turn.close.event,
                 last=turn.close.next is None,
                 open_children=replica.children.open.values(),
+                callbacks=replica.driver.callbacks,
             )
         )
     return entries

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from dbosify._model.activity import ActivityRow, AttemptState, Progress
+from dbosify._model.nexus import NexusOperation
 from dbosify._model.outbox import Entry
 from dbosify._model.protos import (
     Failure,
     HistoryEvent,
+    Link,
+    NexusResponse,
+    Payload,
     Payloads,
     QueryResult,
     Timestamp,
@@ -30,6 +34,12 @@ class Surroundings(Protocol):
 
     def attempt(self, row: ActivityRow) -> Attempt:
         """The core's machine for an activity's attempts."""
+
+    def nexus_calls(self, operation: NexusOperation) -> NexusCalls:
+        """The core's machine for the calls of an operation's handler."""
+
+    def nexus_due(self, task_queue: str, moment: float) -> None:
+        """Tell workers when a handler has to be called, seconds since 1970."""
 
     def now(self) -> Timestamp:
         """The database's time, as well as this process knows it."""
@@ -125,6 +135,43 @@ class Attempt(Protocol):
 
     def canceled(self, now: float, details: Payloads | None, identity: str) -> None:
         """The attempt ended because it was asked to."""
+
+
+class NexusCalls(Protocol):
+    """What the core knows of the calls of an operation's handler; see its machine."""
+
+    operation: NexusOperation
+    news: list[HistoryEvent]
+    """What the caller has to be told."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can happen to it any more."""
+
+    def answer(self, now: float, response: NexusResponse | Failure) -> None:
+        """The handler answers the call that is under way."""
+
+    def unanswered(self, now: float) -> None:
+        """The call that was under way has not been answered in time."""
+
+    def report(
+        self,
+        now: float,
+        outcome: Payload | Failure | None,
+        *,
+        token: str = "",
+        links: Iterable[Link] = (),
+    ) -> None:
+        """Whoever worked on it reports the end."""
+
+    def ask_cancel(self, now: float, event: HistoryEvent) -> None:
+        """The caller wishes to cancel it."""
+
+    def expire(self, now: float) -> bool:
+        """End it if it is out of time."""
+
+    def refuse(self, now: float, failure: Failure) -> None:
+        """End it because nobody can be called."""
 
 
 class SkippedTime(Protocol):

@@ -19,7 +19,7 @@ from dbosify._store.engine import Connection
 from dbosify._store.resets import heir
 from dbosify._store.runs import Message
 
-from . import external, parting
+from . import external, nexus, parting
 from .child_start import Again, start_child
 from .context import Context
 from .sending import tell_sent
@@ -37,8 +37,9 @@ _ASKED: Mapping[Kind, _Ask] = {
 
 async def deliver(context: Context, entry_id: str) -> None:
     """Deliver an entry, unless that is done or somebody else is just at it."""
-    if kind_of(entry_id) is Kind.START:
-        await _start(context, entry_id)
+    elsewhere = _ELSEWHERE.get(kind_of(entry_id))
+    if elsewhere is not None:
+        await elsewhere(context, entry_id)
         return
     database = context.database
     async with database.transaction() as connection:
@@ -120,3 +121,12 @@ def answer_message(entry: Entry, answer: HistoryEvent) -> Message:
 async def _drop(context: Context, entry: Entry) -> None:
     async with context.database.transaction() as connection:
         await outbox.drop(connection, context.database, entry)
+
+
+_ELSEWHERE: Mapping[Kind, Callable[[Context, str], Awaitable[None]]] = {
+    Kind.START: _start,
+    Kind.NEXUS: nexus.ask,
+    Kind.CANCEL_NEXUS: nexus.ask_cancel,
+    Kind.CALL_BACK: nexus.report,
+}
+"""Entries whose delivery is not one transaction of the usual kind."""

@@ -12,12 +12,13 @@ from typing import Any
 
 from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
 
-from dbosify._model import clock, ids
+from dbosify._model import callbacks, clock, ids
 from dbosify._model import outbox as outboxes
 from dbosify._model.children import Children
 from dbosify._model.journal import Step
 from dbosify._model.outbox import Entry
 from dbosify._model.protos import (
+    Callback,
     EventType,
     HistoryEvent,
     Payload,
@@ -171,6 +172,7 @@ class _Past:
 
     start: HistoryEvent
     children: Children
+    callbacks: Sequence[Callback]
     events: list[HistoryEvent]
     step: int
     event_id: int
@@ -198,9 +200,16 @@ async def _unjournaled(
             loaded.events, inboxes.get(workflow_uuid), run, context.around.now()
         )
     last = (events or loaded.events)[-1].event_id
-    children = Children((*loaded.events, *events))
-    size = sum(event.ByteSize() for event in (*loaded.events, *events))
-    return _Past(loaded.events[0], children, events, loaded.next_step, last + 1, size)
+    history = (*loaded.events, *events)
+    return _Past(
+        loaded.events[0],
+        Children(history),
+        callbacks.attached(history),
+        events,
+        loaded.next_step,
+        last + 1,
+        sum(event.ByteSize() for event in history),
+    )
 
 
 async def _part(
@@ -218,6 +227,7 @@ async def _part(
             ending.event,
             last=ending.next is None,
             open_children=past.children.open.values(),
+            callbacks=past.callbacks,
         )
     )
     if entries:

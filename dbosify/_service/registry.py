@@ -17,6 +17,7 @@ from .rpc import (
     history,
     lists,
     multi_operation,
+    nexus_endpoints,
     old_lists,
     query,
     reset,
@@ -56,6 +57,11 @@ IMPLEMENTED: dict[str, Rpc] = {
         old_lists.list_archived_workflow_executions,
         old_lists.list_closed_workflow_executions,
         old_lists.list_open_workflow_executions,
+        nexus_endpoints.create_nexus_endpoint,
+        nexus_endpoints.delete_nexus_endpoint,
+        nexus_endpoints.get_nexus_endpoint,
+        nexus_endpoints.list_nexus_endpoints,
+        nexus_endpoints.update_nexus_endpoint,
         query.query_workflow,
         reset.reset_workflow_execution,
         schedule_views.count_schedules,
@@ -90,6 +96,11 @@ IMPLEMENTED: dict[str, Rpc] = {
 
 NEEDS_NO_NAMESPACE = frozenset(
     {
+        "create_nexus_endpoint",
+        "delete_nexus_endpoint",
+        "get_nexus_endpoint",
+        "list_nexus_endpoints",
+        "update_nexus_endpoint",
         "describe_namespace",
         "add_search_attributes",
         "get_cluster_info",
@@ -198,13 +209,8 @@ UNIMPLEMENTED: dict[str, str] = {
     "update_workflow_execution_options": _LATER,
     "validate_worker_deployment_version_compute_config": _LATER,
     "add_or_update_remote_cluster": _NO_CLUSTER,
-    "create_nexus_endpoint": _LATER,
     "delete_namespace": _LATER,
-    "delete_nexus_endpoint": _LATER,
-    "get_nexus_endpoint": _LATER,
     "list_clusters": _NO_CLUSTER,
-    "list_nexus_endpoints": _LATER,
     "remove_remote_cluster": _NO_CLUSTER,
-    "update_nexus_endpoint": _LATER,
 }
 """Everything else that a client may ask, with the reason it gets no answer."""

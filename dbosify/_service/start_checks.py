@@ -9,6 +9,7 @@ from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 
 from dbosify._model import clock, cron
+from dbosify._model.nexus import SYSTEM_CALLBACK
 
 from . import errors, validate
 from .attributes import settled
@@ -76,6 +77,8 @@ def check(
     if request.priority.fairness_weight < 0:
         raise errors.invalid("must be greater than zero")
     for callback in request.completion_callbacks:
+        if callback.nexus.url == SYSTEM_CALLBACK:
+            continue
         raise errors.invalid(
             "invalid url: url does not match any configured callback address:"
             f" {callback.nexus.url}"

@@ -57,6 +57,8 @@ def start_row(
         signal=signal,
     )
     events[0].links.extend(request.links)
+    begun = events[0].workflow_execution_started_event_attributes
+    begun.completion_callbacks.extend(request.completion_callbacks)
     return StartRow(request.workflow_id, run_id, request_id, events, backoff)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from temporalio.api.enums.v1 import (
+    CallbackState,
     PendingActivityState,
     PendingWorkflowTaskState,
     TaskQueueKind,
@@ -15,7 +16,7 @@ from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionResponse,
 )
 
-from dbosify._model import clock
+from dbosify._model import callbacks, clock
 from dbosify._model.activity import ActivityRow, AttemptState
 from dbosify._model.children import Children
 from dbosify._model.protos import (
@@ -28,7 +29,7 @@ from dbosify._service import errors, validate
 from dbosify._service.context import Context
 from dbosify._service.ending import find_run
 from dbosify._service.whole_history import events_of
-from dbosify._store import activities, journal, runs
+from dbosify._store import activities, journal, nexus, runs
 
 _GO_ZERO_TIME = -62135596800
 """Seconds of the year 1, which Temporal shows for a run without a run timeout."""
@@ -58,7 +59,27 @@ async def describe_workflow_execution(
         _pending_task(response, run, loaded.events)
         for row in await activities.of_run(context.database, run["run_id"]):
             response.pending_activities.append(_pending_activity(row))
+        for operation in await nexus.of_run(context.database, run["workflow_uuid"]):
+            response.pending_nexus_operations.append(operation.info)
+    _callbacks(response, run, events)
     return response
+
+
+def _callbacks(
+    response: DescribeWorkflowExecutionResponse,
+    run: dict[str, Any],
+    events: list[HistoryEvent],
+) -> None:
+    """Show who is told of the run's end, and whether they have been."""
+    states = CallbackState
+    told = run["close_time"] is not None
+    for callback in callbacks.of_run(events):
+        info = response.callbacks.add(callback=callback)
+        info.trigger.workflow_closed.SetInParent()
+        info.registration_time.CopyFrom(events[0].event_time)
+        info.state = states.CALLBACK_STATE_STANDBY
+        if told:
+            info.state = states.CALLBACK_STATE_SUCCEEDED
 
 
 def _config(

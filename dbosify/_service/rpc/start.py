@@ -56,6 +56,8 @@ async def _join(
     if options.attach_request_id:
         updated.attached_request_id = request.request_id
         message_id = runs.join_id(request.request_id)
+    if options.attach_completion_callbacks:
+        updated.attached_completion_callbacks.extend(request.completion_callbacks)
     event = HistoryEvent(
         event_time=context.around.now(),
         event_type=_OPTIONS_UPDATED,

@@ -11,6 +11,9 @@ WITH moment AS MATERIALIZED (
   WHERE state = ANY (ARRAY[1, 2]) AND NOT %(despite_activities)s
   UNION ALL
   SELECT FROM {schema}.dbosify_outbox
+  UNION ALL
+  SELECT FROM {schema}.dbosify_nexus_operations, moment
+  WHERE call IS NOT NULL OR due_at <= moment.now
 ), due (at) AS (
   SELECT to_timestamp(delay_until_epoch_ms / 1000.0)
   FROM {schema}.workflow_status
@@ -21,6 +24,8 @@ WITH moment AS MATERIALIZED (
   SELECT deadline FROM {schema}.dbosify_activities
   UNION ALL
   SELECT next_look FROM {schema}.dbosify_schedules
+  UNION ALL
+  SELECT least(due_at, expires_at) FROM {schema}.dbosify_nexus_operations
 ), next AS (
   SELECT least(min(at), to_timestamp(%(until)s::float8)) AS at FROM due
 )

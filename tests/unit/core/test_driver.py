@@ -49,6 +49,7 @@ from tests.unit.core.traces.commands import (
     upsert,
 )
 from tests.unit.core.traces.news import canceled, completed, event, fired, signal
+from tests.unit.core.traces.nexus_said import operation
 
 
 class Run:
@@ -408,21 +409,40 @@ def test_a_completion_without_a_status_fails_the_task() -> None:
     assert outcome.eviction == EvictionReason.LANG_FAIL
 
 
-@pytest.mark.parametrize(
-    "variant",
-    [
-        "schedule_nexus_operation",
-    ],
-)
-def test_a_command_that_is_not_built_yet_is_refused_by_name(variant: str) -> None:
+def test_an_unknown_command_is_refused() -> None:
     run = Run()
     run.begin()
-    command = WorkflowCommand()
-    getattr(command, variant).SetInParent()
-    outcome = run.driver.complete(completion([command]))
+    outcome = run.driver.complete(completion([WorkflowCommand()]))
     assert isinstance(outcome, TaskFailed)
-    assert variant in outcome.failure.message
+    assert "None" in outcome.failure.message
     assert outcome.eviction == EvictionReason.FATAL
+
+
+def test_only_a_nexus_endpoint_that_there_is_may_be_called() -> None:
+    run = Run()
+    run.begin()
+    run.driver.translator.nexus.endpoints = {"other": "id"}
+    outcome = run.driver.complete(completion([operation(1)]))
+    assert isinstance(outcome, TaskFailed)
+    assert outcome.failure.message == (
+        'BadScheduleNexusOperationAttributes: endpoint "EP" not found'
+    )
+
+
+def test_what_is_asked_of_nexus_stands_in_its_event() -> None:
+    run = Run()
+    run.begin()
+    run.driver.translator.nexus.endpoints = {"EP": "id"}
+    command = operation(1, start_to_close_timeout=span(3), input=payload("x"))
+    command.user_metadata.summary.CopyFrom(payload("a greeting"))
+    turn = run.driver.complete(completion([command]))
+    assert isinstance(turn, Turn)
+    assert turn.events[-1].user_metadata == command.user_metadata
+    asked = turn.events[-1].nexus_operation_scheduled_event_attributes
+    assert asked.endpoint_id == "id"
+    assert asked.input == payload("x")
+    assert asked.start_to_close_timeout == span(3)
+    assert not asked.HasField("schedule_to_close_timeout")
 
 
 def test_news_that_no_history_allows_fail_the_task() -> None:

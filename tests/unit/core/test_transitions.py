@@ -16,6 +16,8 @@ from dbosify._core.machines.cancel_external import CancelExternalMachine
 from dbosify._core.machines.child_workflow import ChildWorkflowMachine
 from dbosify._core.machines.local_activity import LocalActivityMachine
 from dbosify._core.machines.local_attempt import LocalAttemptMachine
+from dbosify._core.machines.nexus_call import NexusCallMachine
+from dbosify._core.machines.nexus_operation import NexusOperationMachine
 from dbosify._core.machines.patch import ChangeVersionMachine, PatchMachine
 from dbosify._core.machines.signal_external import SignalExternalMachine
 from dbosify._core.machines.timer import TimerMachine
@@ -23,6 +25,7 @@ from dbosify._core.machines.update import UpdateMachine
 from dbosify._model.protos import Failure
 from tests.unit.core.attempts import Attempts
 from tests.unit.core.local_attempts import LocalAttempts
+from tests.unit.core.nexus_calls import Calls, begins, complies, error, returns
 from tests.unit.core.spelling import BEGAN
 from tests.unit.core.traces.every import TRACES
 from tests.unit.core.traces.script import Player
@@ -34,6 +37,7 @@ DRIVEN = (
     ChangeVersionMachine,
     ChildWorkflowMachine,
     LocalActivityMachine,
+    NexusOperationMachine,
     PatchMachine,
     SignalExternalMachine,
     TimerMachine,
@@ -62,7 +66,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Taken:
 
 
 def test_no_machine_is_left_out() -> None:
-    assert {*DRIVEN, AttemptMachine, LocalAttemptMachine} == {
+    assert {*DRIVEN, AttemptMachine, LocalAttemptMachine, NexusCallMachine} == {
         machine
         for machine in Machine.__subclasses__()
         if machine.__module__.startswith("dbosify.")
@@ -79,7 +83,7 @@ def test_the_traces_take_every_row(machine: type[Machine], taken: Taken) -> None
 
 @pytest.mark.parametrize(
     "machine",
-    [*DRIVEN, AttemptMachine, LocalAttemptMachine],
+    [*DRIVEN, AttemptMachine, LocalAttemptMachine, NexusCallMachine],
     ids=lambda machine: machine.__name__,
 )
 def test_every_state_has_its_rows(machine: type[Machine]) -> None:
@@ -123,3 +127,18 @@ def test_the_ways_of_local_attempts_take_every_row(taken: Taken) -> None:
     for way in LOCAL_WAYS:
         way()
     assert rows(LocalAttemptMachine) - taken == set()
+
+
+NEXUS_WAYS: tuple[Callable[[], object], ...] = (
+    lambda: Calls().answered(1, error("INTERNAL")).answered(3, returns(1)),
+    lambda: Calls().asked_to_cancel(1).answered(2, begins()).answered(3, complies()),
+    lambda: Calls().answered(1, begins()).asked_to_cancel(2).answered(3, error("x")),
+    lambda: Calls().answered(1, begins()).reported(2, None),
+)
+"""The ways of the calls of a Nexus handler."""
+
+
+def test_the_ways_of_nexus_calls_take_every_row(taken: Taken) -> None:
+    for way in NEXUS_WAYS:
+        way()
+    assert rows(NexusCallMachine) - taken == set()

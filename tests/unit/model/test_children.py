@@ -8,7 +8,9 @@ from temporalio.api.history import v1 as events
 from dbosify._model import links, outbox
 from dbosify._model.children import Children, report
 from dbosify._model.effects import (
+    AskNexusOperation,
     CancelExternal,
+    CancelNexusOperation,
     CancelTimer,
     SignalExternal,
     StartChild,
@@ -170,6 +172,8 @@ def test_effects_on_others_become_entries_and_the_rest_does_not() -> None:
                 SignalExternal(wanted),
                 CancelTimer("1"),
                 CancelExternal(wanted),
+                AskNexusOperation(wanted),
+                CancelNexusOperation(wanted),
             ],
         )
     )
@@ -180,6 +184,8 @@ def test_effects_on_others_become_entries_and_the_rest_does_not() -> None:
     assert entries == [
         Entry(UUID, Kind.SIGNAL, 5, (wanted,)),
         Entry(UUID, Kind.CANCEL, 5, (wanted,)),
+        Entry(UUID, Kind.NEXUS, 5, (wanted,)),
+        Entry(UUID, Kind.CANCEL_NEXUS, 5, (wanted,)),
     ]
 
 

@@ -42,6 +42,10 @@ def test_an_activity_is_named_after_its_run_and_its_event() -> None:
     assert ids.activity_task_id("orders/1/run", 5) == "orders/1/run/activity/5"
 
 
+def test_the_number_of_an_activity_can_be_told_from_its_name() -> None:
+    assert ids.scheduled_event_id_of("orders/1/run/activity/5") == 5
+
+
 def test_activities_have_queues_of_their_own() -> None:
     assert ids.activity_queue("queue") == "activity:queue"
     assert ids.activity_queue("queue") != ids.activity_queue("activity:queue")

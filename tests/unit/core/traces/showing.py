@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from temporalio.bridge.proto.nexus import NexusOperationResult
 from temporalio.bridge.proto.workflow_activation import (
     ResolveChildWorkflowExecutionStart,
+    ResolveNexusOperationStart,
     ResolveRequestCancelExternalWorkflow,
     ResolveSignalExternalWorkflow,
 )
@@ -15,8 +17,10 @@ from temporalio.bridge.proto.workflow_activation import (
 from dbosify._model import clock
 from dbosify._model.effects import (
     AcceptUpdate,
+    AskNexusOperation,
     CancelActivity,
     CancelExternal,
+    CancelNexusOperation,
     CancelTimer,
     CompleteUpdate,
     Effect,
@@ -49,6 +53,7 @@ _SHORTER = (
     ("UpsertWorkflowSearchAttributes", "Upserted"),
     ("WorkflowPropertiesModified", "MemoModified"),
     ("MarkerRecorded", "Marker"),
+    ("NexusOperation", "Nexus"),
 )
 
 
@@ -106,6 +111,11 @@ def _of_others(shown: WorkflowActivationJob) -> str:
         case "resolve_request_cancel_external_workflow":
             passed_on = shown.resolve_request_cancel_external_workflow
             return f"asked to end {passed_on.seq}{_refusal(passed_on)}"
+        case "resolve_nexus_operation_start":
+            return _nexus_start(shown.resolve_nexus_operation_start)
+        case "resolve_nexus_operation":
+            resolved = shown.resolve_nexus_operation
+            return f"nexus {resolved.seq} {_nexus_result(resolved.result)}"
         case other:
             return f"{other}?"
 
@@ -179,7 +189,7 @@ def failure(shown: Failure) -> str:
         case "child_workflow_execution_failure_info":
             described = _of_child(shown)
         case _:
-            described = f"'{shown.message}'"
+            described = _of_nexus(shown)
     if shown.HasField("cause"):
         described += f" <- {failure(shown.cause)}"
     return described
@@ -194,6 +204,35 @@ def _of_child(shown: Failure) -> str:
         f"/{child.workflow_execution.run_id or '-'} of {child.namespace}"
         f" {child.initiated_event_id}-{child.started_event_id} {state})"
     )
+
+
+def _of_nexus(shown: Failure) -> str:
+    if shown.HasField("nexus_handler_failure_info"):
+        return f"{shown.nexus_handler_failure_info.type} '{shown.message}'"
+    if not shown.HasField("nexus_operation_execution_failure_info"):
+        return f"'{shown.message}'"
+    info = shown.nexus_operation_execution_failure_info
+    return (
+        f"{shown.message} ({info.endpoint}/{info.service}/{info.operation}"
+        f" {info.scheduled_event_id} {info.operation_token or '-'})"
+    )
+
+
+def _nexus_start(shown: ResolveNexusOperationStart) -> str:
+    match shown.WhichOneof("status"):
+        case "failed":
+            return f"nexus start {shown.seq} failed: {failure(shown.failed)}"
+        case "started_sync":
+            return f"nexus start {shown.seq} at once"
+        case _:
+            return f"nexus start {shown.seq} {shown.operation_token}"
+
+
+def _nexus_result(shown: NexusOperationResult) -> str:
+    status = shown.WhichOneof("status") or ""
+    if status == "completed":
+        return f"completed {text(shown.completed)}"
+    return f"{status}: {failure(getattr(shown, status))}"
 
 
 def history(events: Iterable[HistoryEvent]) -> str:
@@ -211,8 +250,18 @@ def event(shown: HistoryEvent) -> str:
     return word
 
 
-def _to_other(shown: StartChild | SignalExternal | CancelExternal) -> str:
+def _to_other(
+    shown: StartChild
+    | SignalExternal
+    | CancelExternal
+    | AskNexusOperation
+    | CancelNexusOperation,
+) -> str:
     match shown:
+        case AskNexusOperation():
+            return f"nexus {shown.event.event_id}"
+        case CancelNexusOperation():
+            return f"cancel nexus {shown.event.event_id}"
         case StartChild():
             return f"child {shown.started.workflow_id} of {shown.event.event_id}"
         case SignalExternal():
@@ -234,14 +283,13 @@ def effect(shown: Effect) -> str:
             return f"timer {shown.timer_id} of {shown.started_event_id} at {due:g}"
         case CancelTimer():
             return f"cancel timer {shown.timer_id}"
-        case StartChild() | SignalExternal() | CancelExternal():
-            return _to_other(shown)
         case UpsertSearchAttributes():
             return f"attributes {fields(shown.attributes.indexed_fields)}"
         case UpsertMemo():
             return f"memo {fields(shown.memo.fields)}"
         case AcceptUpdate() | CompleteUpdate() | RejectUpdate():
             return _of_update(shown)
+    return _to_other(shown)
 
 
 def _of_update(shown: AcceptUpdate | CompleteUpdate | RejectUpdate) -> str:

@@ -8,6 +8,7 @@ from dbosify._core.outcomes import Outcome, Replayed
 from dbosify._model.effects import TaskFailed, Turn
 from dbosify._model.protos import HistoryEvent, WorkflowCommand
 from tests.unit.core.traces.commands import activity
+from tests.unit.core.traces.nexus_said import cancel_operation, operation
 from tests.unit.core.traces.others_said import (
     cancel_child,
     cancel_other,
@@ -79,3 +80,26 @@ def test_what_else_is_said_to_others_may_change(
 ) -> None:
     _, outcome = replay(recorded(then), Does(now))
     assert outcome == Replayed()
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (
+            operation(1, service="Other"),
+            "Nexus operation service of scheduled event 'Svc' does not match service"
+            " of command 'Other'",
+        ),
+        (
+            operation(1, operation="bye"),
+            "Nexus operation of scheduled event 'hello' does not match operation of"
+            " command 'bye'",
+        ),
+        (cancel_operation(2), "Missing associated machine for NexusOperation(2)"),
+    ],
+)
+def test_another_nexus_operation_or_none_is_nondeterminism(
+    changed: WorkflowCommand, why: str
+) -> None:
+    _, outcome = replay(recorded(operation(1)), Does(changed))
+    assert text(outcome) == why

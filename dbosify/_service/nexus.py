@@ -1,0 +1,228 @@
+"""Nexus operations between caller and handler: asked for, called, reported, expired.
+
+Each change is one transaction: the operation's row is locked first, then the caller's
+run, which gets what it has to be told as a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from dbosify._model import clock, ids, nexus
+from dbosify._model.nexus import NexusOperation
+from dbosify._model.outbox import Entry, Kind
+from dbosify._model.protos import (
+    EventType,
+    Failure,
+    HistoryEvent,
+    Link,
+    Payload,
+)
+from dbosify._store import nexus as operations
+from dbosify._store import outbox, runs
+from dbosify._store.engine import Connection
+from dbosify._store.runs import Message
+
+from .context import Context, NexusCalls
+from .sending import tell_sent
+
+Change: TypeAlias = Callable[[NexusCalls, float], object]
+
+
+async def ask(context: Context, entry_id: str) -> None:
+    """Have the handler of an operation called, as an entry of the outbox wants it."""
+    database = context.database
+    async with database.transaction() as connection:
+        taken = await outbox.take(connection, database, entry_id)
+        if taken is None:
+            return
+        entry, _ = taken
+        operation = await _operation_of(context, connection, entry)
+        told = None
+        if operation.task_queue:
+            operation.due_at = clock.seconds(context.around.now())
+            await operations.ask(connection, database, operation)
+        else:
+            calls = context.around.nexus_calls(operation)
+            calls.refuse(clock.seconds(context.around.now()), _no_endpoint(operation))
+            told = await _tell(context, connection, calls)
+        await outbox.drop(connection, database, entry)
+    if told is not None:
+        tell_sent(context, told)
+    else:
+        _hint(context, operation)
+
+
+async def ask_cancel(context: Context, entry_id: str) -> None:
+    """Have the handler asked to cancel, as an entry of the outbox wants it."""
+    database = context.database
+    async with database.transaction() as connection:
+        taken = await outbox.take(connection, database, entry_id)
+        if taken is None:
+            return
+        entry, _ = taken
+        (event,) = entry.events
+        wanted = event.nexus_operation_cancel_requested_event_attributes
+        key = nexus.operation_key(entry.workflow_uuid, wanted.scheduled_event_id)
+        asking = Entry(entry.workflow_uuid, Kind.NEXUS, wanted.scheduled_event_id, ())
+        if await outbox.take(connection, database, asking.entry_id) is not None:
+            return  # The operation is not there yet; this entry's turn comes again.
+        operation = await operations.lock(connection, database, key)
+        if operation is not None:
+            calls = context.around.nexus_calls(operation)
+            calls.ask_cancel(clock.seconds(context.around.now()), event)
+            await operations.save(connection, database, operation)
+        await outbox.drop(connection, database, entry)
+    if operation is not None:
+        _hint(context, operation)
+
+
+async def change(
+    context: Context, key: str, what: Change, *, call: str | None = None
+) -> bool:
+    """Let something happen to an operation, and tell its caller.
+
+    Args:
+        context: of whoever brings it about.
+        key: of the operation.
+        what: is given the machine and the time in seconds since 1970.
+        call: the token of the call that must be under way, if one must.
+
+    Returns:
+        Whether it happened; not if the operation is over, or the call another.
+    """
+    database = context.database
+    async with database.transaction() as connection:
+        operation = await operations.lock(connection, database, key)
+        if operation is None or (call is not None and operation.call != call):
+            return False
+        calls = context.around.nexus_calls(operation)
+        what(calls, clock.seconds(context.around.now()))
+        told = await _tell(context, connection, calls)
+        if calls.over or (calls.news and told is None):
+            await operations.drop(connection, database, key)
+        else:
+            await operations.save(connection, database, operation)
+    if told is not None:
+        tell_sent(context, told)
+    if not calls.over:
+        _hint(context, operation)
+    return True
+
+
+async def report(context: Context, entry_id: str) -> None:
+    """Report the end of a run to the operation that it worked on."""
+    database = context.database
+    async with database.transaction() as connection:
+        taken = await outbox.take(connection, database, entry_id)
+    if taken is None:
+        return
+    entry, _ = taken
+    first, closing = entry.events
+    started = first.workflow_execution_started_event_attributes
+    link = _to_start(context, entry)
+    for callback in started.completion_callbacks:
+        if callback.nexus.url != nexus.SYSTEM_CALLBACK:
+            continue
+        header = {name.lower(): text for name, text in callback.nexus.header.items()}
+        named = nexus.read_callback_token(header.get(nexus.CALLBACK_HEADER, ""))
+        if named is None:
+            continue
+        key, request = named
+        token = header.get(nexus.OPERATION_HEADER, "")
+
+        def ended(
+            calls: NexusCalls, now: float, request: str = request, token: str = token
+        ) -> None:
+            if calls.operation.wanted.request_id == request:
+                calls.report(now, outcome_of(closing), token=token, links=[link])
+
+        await change(context, key, ended)
+    async with database.transaction() as connection:
+        await outbox.drop(connection, database, entry)
+
+
+def outcome_of(closing: HistoryEvent) -> Payload | Failure | None:
+    """What the end of a run means to the operation that it worked on."""
+    failure = Failure()
+    match closing.event_type:
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+            completed = closing.workflow_execution_completed_event_attributes
+            payloads = completed.result.payloads
+            return payloads[0] if payloads else None
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+            failed = closing.workflow_execution_failed_event_attributes
+            return failed.failure
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+            canceled = closing.workflow_execution_canceled_event_attributes
+            failure.message = "operation canceled"
+            failure.canceled_failure_info.SetInParent()
+            if canceled.HasField("details"):
+                failure.canceled_failure_info.details.CopyFrom(canceled.details)
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+            failure.message = "operation terminated"
+            failure.terminated_failure_info.SetInParent()
+        case _:
+            failure.message = "operation exceeded internal timeout"
+            failure.timeout_failure_info.SetInParent()
+    return failure
+
+
+async def _operation_of(
+    context: Context, connection: Connection, entry: Entry
+) -> NexusOperation:
+    (scheduled,) = entry.events
+    wanted = scheduled.nexus_operation_scheduled_event_attributes
+    endpoint = await operations.hold_endpoint(
+        connection, context.database, wanted.endpoint_id
+    )
+    queue = "" if endpoint is None else endpoint.spec.target.worker.task_queue
+    return NexusOperation(
+        entry.workflow_uuid, queue, scheduled, nexus.pending(scheduled)
+    )
+
+
+def _no_endpoint(operation: NexusOperation) -> Failure:
+    failure = Failure(message="endpoint not registered")
+    failure.nexus_handler_failure_info.type = "NOT_FOUND"
+    return failure
+
+
+def _to_start(context: Context, entry: Entry) -> Link:
+    """The link to the first event of the run that an entry comes from."""
+    link = Link()
+    found = link.workflow_event
+    found.namespace = context.namespace
+    found.workflow_id = ids.workflow_id_of(entry.workflow_uuid)
+    found.run_id = ids.run_id_of(entry.workflow_uuid)
+    found.event_ref.event_id = 1
+    found.event_ref.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
+    return link
+
+
+async def _tell(
+    context: Context, connection: Connection, calls: NexusCalls
+) -> dict[str, Any] | None:
+    """Send an operation's news to its caller; None if that is closed, or hears none."""
+    if not calls.news:
+        return None
+    operation = calls.operation
+    uuid = operation.workflow_uuid
+    run = await runs.send_in(
+        connection,
+        context.database,
+        ids.workflow_id_of(uuid),
+        Message(_message_id(operation, calls.news), list(calls.news)),
+        run_id=ids.run_id_of(uuid),
+    )
+    return run if run is not None and run["inbox"] is not None else None
+
+
+def _message_id(operation: NexusOperation, news: Sequence[HistoryEvent]) -> str:
+    return f"nexus::{operation.scheduled.event_id}::{int(news[-1].event_type)}"
+
+
+def _hint(context: Context, operation: NexusOperation) -> None:
+    if operation.due_at is not None:
+        context.around.nexus_due(operation.task_queue, operation.due_at)

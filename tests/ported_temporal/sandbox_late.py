@@ -1,1 +1,0 @@
-"""A module that workflows import while they run, and not before."""

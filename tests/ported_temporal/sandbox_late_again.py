@@ -1,1 +1,0 @@
-"""Another module that is imported late, by an interceptor."""
