@@ -33,7 +33,7 @@ from dbosify._store.engine import LOST_CONNECTION, Call
 from dbosify._store.journal import BegunActivity, ClosedRun, TurnRow, Verdict
 from dbosify._store.runs import Claim, Release, StartRow
 
-from . import faults, turn_row
+from . import faults, task_log, turn_row
 from .faults import Point
 from .long_task import finish
 from .replica import Replica, RunVanished, failed_query
@@ -481,6 +481,7 @@ class OwnedRun:
     async def _task_failed(self, failed: TaskFailed) -> bool:
         """Journal a first failure, then give the run up for a while."""
         self.worker.measure_failure(failed)
+        task_log.failed(self.run_id, failed)
         broken, self.replica = self.replica, None
         assert broken is not None
         # Reported first: the eviction of a deadlocked instance may take for ever.

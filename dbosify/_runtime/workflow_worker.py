@@ -33,7 +33,7 @@ from dbosify._store.engine import LOST_CONNECTION
 from dbosify._store.queries import QueryRow
 from dbosify._store.runs import Claim, StartRow
 
-from . import faults
+from . import faults, task_log
 from .activity_places import ActivityPlaces
 from .faults import Point
 from .hints import hinted
@@ -305,6 +305,7 @@ class WorkflowWorker:
         finally:
             self._permits.pop(run_id, None)
             permit.release()
+            task_log.done(run_id, self.loop.time() - began_at)
             if self.metrics.is_on:
                 self._measure_task(cached, began_at - asked_at, began_at)
 
