@@ -108,6 +108,10 @@ class Run:
 # Numbers and links of events.
 
 
+def test_a_driver_knows_what_runs() -> None:
+    assert driver_of(beginning()).workflow_type == "Order"
+
+
 def test_commands_name_the_task_that_gave_them() -> None:
     run = Run()
     run.task(activity(1), timer(1, 1), upsert(a=1), memo(a=1), complete())

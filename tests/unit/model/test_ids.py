@@ -39,7 +39,9 @@ def test_a_runs_name_can_be_split_again(workflow_id: str) -> None:
 
 
 def test_an_activity_is_named_after_its_run_and_its_event() -> None:
-    assert ids.activity_task_id("orders/1/run", 5) == "orders/1/run/activity/5"
+    task_id = ids.activity_task_id("orders/1/run", 5)
+    assert task_id == "orders/1/run/activity/5"
+    assert ids.scheduled_event_id_of(task_id) == 5
 
 
 def test_the_number_of_an_activity_can_be_told_from_its_name() -> None:

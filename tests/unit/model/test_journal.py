@@ -20,6 +20,7 @@ from temporalio.api.history.v1 import (
     WorkflowExecutionStartedEventAttributes,
     WorkflowExecutionTerminatedEventAttributes,
     WorkflowExecutionTimedOutEventAttributes,
+    WorkflowExecutionUpdateAcceptedEventAttributes,
     WorkflowTaskCompletedEventAttributes,
     WorkflowTaskScheduledEventAttributes,
     WorkflowTaskStartedEventAttributes,
@@ -45,6 +46,9 @@ KINDS: dict[type[Any], str] = {
     WorkflowExecutionStartedEventAttributes: "workflow_execution_started",
     WorkflowExecutionTerminatedEventAttributes: "workflow_execution_terminated",
     WorkflowExecutionTimedOutEventAttributes: "workflow_execution_timed_out",
+    WorkflowExecutionUpdateAcceptedEventAttributes: (
+        "workflow_execution_update_accepted"
+    ),
     WorkflowTaskCompletedEventAttributes: "workflow_task_completed",
     WorkflowTaskScheduledEventAttributes: "workflow_task_scheduled",
     WorkflowTaskStartedEventAttributes: "workflow_task_started",
@@ -79,6 +83,13 @@ SIGNAL = WorkflowExecutionSignaledEventAttributes(signal_name="approve")
 def activity(name: str) -> ActivityTaskScheduledEventAttributes:
     """An activity of this type is scheduled."""
     return ActivityTaskScheduledEventAttributes(activity_type=ActivityType(name=name))
+
+
+def update(name: str) -> WorkflowExecutionUpdateAcceptedEventAttributes:
+    """An update of this name is accepted."""
+    accepted = WorkflowExecutionUpdateAcceptedEventAttributes()
+    accepted.accepted_request.input.name = name
+    return accepted
 
 
 def timer(seconds: float) -> TimerStartedEventAttributes:
@@ -155,6 +166,22 @@ def test_a_turn_is_one_step_for_each_of_its_news() -> None:
 def test_a_turn_without_news_is_a_step_of_its_own_name() -> None:
     assert shown(steps(numbered(3, *TASK), Names())) == [("workflow task", [3, 4, 5])]
     assert shown(steps(numbered(3, *TASK), Names(), "start")) == [("start", [3, 4, 5])]
+
+
+def test_an_accepted_update_names_the_step_of_a_turn_without_news() -> None:
+    turn = [*TASK, update("pay"), update("refund")]
+    by_updates = shown(steps(numbered(3, *turn), Names()))
+    assert by_updates == [("update pay", [3, 4, 5, 6, 7])]
+    assert shown(steps(numbered(3, *turn), Names(), "start")) == [
+        ("start", [3, 4, 5, 6, 7])
+    ]
+    assert shown(steps(numbered(3, SIGNAL, *turn), Names())) == [
+        ("signal approve", [3, 4, 5, 6, 7, 8])
+    ]
+
+
+def test_a_turn_that_only_rejected_updates_is_no_step() -> None:
+    assert steps([], Names()) == []
 
 
 def test_an_activitys_start_belongs_to_its_end() -> None:
