@@ -1,0 +1,1 @@
+"""Another module that is imported late, by an interceptor."""
