@@ -58,6 +58,7 @@ PLANNED_FEATURES = frozenset(
 
 BUILT_FEATURES: frozenset[str] = frozenset(
     {
+        "activity pause",
         "async completion",
         "nexus operations",
         "attached requests",

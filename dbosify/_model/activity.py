@@ -17,6 +17,15 @@ class AttemptState(enum.IntEnum):
     OVER = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Who has paused an activity, why, and when: seconds since 1970."""
+
+    at: float
+    identity: str
+    reason: str
+
+
 @dataclass(slots=True)
 class Progress:
     """What changes from attempt to attempt; times are seconds since 1970."""
@@ -32,6 +41,10 @@ class Progress:
     identity: str = ""
     token: str = ""
     cancel_requested: bool = False
+    pause: Pause | None = None
+    """No attempt begins while there is one."""
+    reset_requested: bool = False
+    """Whether the attempt that runs is to end for another to begin."""
 
 
 @dataclass(slots=True)

@@ -396,9 +396,19 @@ class ActivityWorker:
             if not held.gone:
                 held.orphan()
             self._cancel(running, "NOT_FOUND", is_not_found=True)
-        elif rows[0]["cancel_requested"] or held.machine.progress.cancel_requested:
-            held.machine.progress.cancel_requested = True
-            self._cancel(running, "CANCELLED", is_cancelled=True)
+            return
+        told = rows[0]
+        progress = held.machine.progress
+        progress.cancel_requested |= told["cancel_requested"]
+        reasons = {
+            "CANCELLED": progress.cancel_requested,
+            "RESET": told["reset_requested"],
+            "PAUSED": told["paused"],
+        }
+        reason = next((name for name, applies in reasons.items() if applies), None)
+        if reason is not None:
+            flags = {f"is_{name.lower()}": yes for name, yes in reasons.items()}
+            self._cancel(running, reason, **flags)
 
     # Completions.
 
@@ -446,6 +456,8 @@ class ActivityWorker:
             case "failed":
                 if running.unsent is not None:
                     machine.beat(now, running.unsent, identity)
+                if machine.last_attempt:
+                    await self._learn_of_pause(held)
                 machine.fail(now, result.failed.failure, identity)
             case "cancelled":
                 if not self._end_cancelled(running, completion, now):
@@ -454,6 +466,17 @@ class ActivityWorker:
                 await held.hand_out()
                 return
         await held.settle()
+
+    async def _learn_of_pause(self, held: HeldActivity) -> None:
+        """Look whether the activity was paused: then its last attempt is not its last.
+
+        Nobody else has to ask: without an attempt, the row is all that is known.
+        """
+        row = await activities.find(
+            self.host.database, held.row.run_id, task_id=held.row.task_id
+        )
+        if row is not None:
+            held.machine.progress.pause = row.progress.pause
 
     def _end_cancelled(
         self, running: _Running, completion: ActivityTaskCompletion, now: float

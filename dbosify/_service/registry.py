@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from .context import Context
 from .rpc import (
+    activity_operators,
     activity_tasks,
     cancel,
     describe,
@@ -38,6 +39,14 @@ Rpc: TypeAlias = Callable[[Context, Any], Awaitable[Any]]
 IMPLEMENTED: dict[str, Rpc] = {
     function.__name__: function
     for function in (
+        activity_operators.pause_activity,
+        activity_operators.pause_activity_execution,
+        activity_operators.reset_activity,
+        activity_operators.reset_activity_execution,
+        activity_operators.unpause_activity,
+        activity_operators.unpause_activity_execution,
+        activity_operators.update_activity_execution_options,
+        activity_operators.update_activity_options,
         activity_tasks.record_activity_task_heartbeat,
         activity_tasks.record_activity_task_heartbeat_by_id,
         activity_tasks.respond_activity_task_canceled,
@@ -161,8 +170,6 @@ UNIMPLEMENTED: dict[str, str] = {
     "list_worker_deployments": _LATER,
     "list_workers": _LATER,
     "list_workflow_rules": _LATER,
-    "pause_activity": _LATER,
-    "pause_activity_execution": _LATER,
     "pause_workflow_execution": _LATER,
     "poll_activity_execution": _LATER,
     "poll_activity_task_queue": _IN_PROCESS,
@@ -174,8 +181,6 @@ UNIMPLEMENTED: dict[str, str] = {
     "register_namespace": _LATER,
     "request_cancel_activity_execution": _LATER,
     "request_cancel_nexus_operation_execution": _LATER,
-    "reset_activity": _LATER,
-    "reset_activity_execution": _LATER,
     "reset_sticky_task_queue": _IN_PROCESS,
     "respond_nexus_task_completed": _IN_PROCESS,
     "respond_nexus_task_failed": _IN_PROCESS,
@@ -194,11 +199,7 @@ UNIMPLEMENTED: dict[str, str] = {
     "terminate_activity_execution": _LATER,
     "terminate_nexus_operation_execution": _LATER,
     "trigger_workflow_rule": _LATER,
-    "unpause_activity": _LATER,
-    "unpause_activity_execution": _LATER,
     "unpause_workflow_execution": _LATER,
-    "update_activity_execution_options": _LATER,
-    "update_activity_options": _LATER,
     "update_namespace": _LATER,
     "update_task_queue_config": _LATER,
     "update_worker_build_id_compatibility": _LATER,

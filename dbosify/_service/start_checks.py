@@ -70,12 +70,7 @@ def check(
     if request.search_attributes.indexed_fields:
         attributes = settled(request.search_attributes, custom, namespace)
         request.search_attributes.CopyFrom(attributes)
-    if request.priority.priority_key < 0:
-        raise errors.invalid("priority key can't be negative")
-    if len(request.priority.fairness_key.encode()) > 64:
-        raise errors.invalid("fairness key length exceeds limit")
-    if request.priority.fairness_weight < 0:
-        raise errors.invalid("must be greater than zero")
+    validate.priority(request.priority)
     for callback in request.completion_callbacks:
         if callback.nexus.url == SYSTEM_CALLBACK:
             continue

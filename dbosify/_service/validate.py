@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+from temporalio.api.common.v1 import Priority
+
 from dbosify._model import clock
 from dbosify._model.policies import fill_defaults, problem
 from dbosify._model.protos import Duration, Payloads, RetryPolicy, WorkflowExecution
@@ -11,6 +13,7 @@ from dbosify._model.protos import Duration, Payloads, RetryPolicy, WorkflowExecu
 from . import errors
 
 MAX_ID_LENGTH = 1000
+_MAX_FAIRNESS_KEY = 64
 MAX_BLOB = 2 * 1024 * 1024
 
 
@@ -83,6 +86,20 @@ def timeout(value: Duration, name: str) -> None:
         problem = "negative duration"
     if problem:
         raise errors.invalid(f"An invalid {name} is set on request. cause: {problem}")
+
+
+def priority(value: Priority) -> None:
+    """Check a priority.
+
+    Raises:
+        RPCError: with the server's text for the first thing wrong.
+    """
+    if value.priority_key < 0:
+        raise errors.invalid("priority key can't be negative")
+    if len(value.fairness_key.encode()) > _MAX_FAIRNESS_KEY:
+        raise errors.invalid("fairness key length exceeds limit")
+    if value.fairness_weight < 0:
+        raise errors.invalid("must be greater than zero")
 
 
 def retry_policy(policy: RetryPolicy) -> None:

@@ -8,14 +8,24 @@ its heartbeats and its outcome must show.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dbosify._model import ids, journal
-from dbosify._model.activity import ActivityRow, AttemptState, Progress
+from dbosify._model.activity import ActivityRow, AttemptState, Pause, Progress
 from dbosify._model.protos import Failure, HistoryEvent, Payloads
 
 from .engine import Call, Connection, Database
-from .runs import Owner
+from .runs import PARKED_FOR_EVER, Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """By what a row is recognised as the one that was read."""
+
+    token: str | None
+    attempt: int
+    state: AttemptState
 
 
 def _row(row: dict[str, Any], orphaned: bool = False) -> ActivityRow:
@@ -31,6 +41,8 @@ def _row(row: dict[str, Any], orphaned: bool = False) -> ActivityRow:
         identity=row["worker_identity"] or "",
         token=row["token"] or "",
         cancel_requested=row["cancel_requested"],
+        pause=_pause(row),
+        reset_requested=row["reset_requested"],
     )
     return ActivityRow(
         task_id=row["task_id"],
@@ -46,6 +58,12 @@ def _row(row: dict[str, Any], orphaned: bool = False) -> ActivityRow:
         eager=row["eager"],
         orphaned=orphaned,
     )
+
+
+def _pause(row: dict[str, Any]) -> Pause | None:
+    if row["paused_at"] is None:
+        return None
+    return Pause(row["paused_at"].timestamp(), row["paused_by"], row["pause_reason"])
 
 
 async def of_run(database: Database, run_id: str) -> list[ActivityRow]:
@@ -117,6 +135,46 @@ def requeue(row: ActivityRow) -> Call:
             "heartbeat": progress.heartbeat_at,
             "details": _bytes(progress.heartbeat),
             "failure": _bytes(progress.last_failure),
+            "deadline": row.deadline,
+            "delay_until": delay_until,
+            "for_ever": PARKED_FOR_EVER,
+        },
+    )
+
+
+def change(row: ActivityRow, before: Known, *, forget_details: bool) -> Call:
+    """Store what an operator did to an activity, if it still is what it was.
+
+    Args:
+        row: as it is to be.
+        before: what was known of it.
+        forget_details: whether its heartbeats are forgotten.
+    """
+    progress = row.progress
+    delay_until = None
+    if progress.pause is not None:
+        delay_until = PARKED_FOR_EVER
+    elif row.state is AttemptState.BACKOFF:
+        delay_until = int(progress.attempt_scheduled_at * 1000)
+    options = row.scheduled.activity_task_scheduled_event_attributes
+    return Call(
+        "change_activity",
+        {
+            "task_id": row.task_id,
+            "token": before.token,
+            "known_attempt": before.attempt,
+            "known_state": int(before.state),
+            "new_token": row.token,
+            "task": row.scheduled.SerializeToString(),
+            "task_queue": options.task_queue.name,
+            "attempt": progress.attempt,
+            "state": int(row.state),
+            "attempt_scheduled": progress.attempt_scheduled_at,
+            "forget_details": forget_details,
+            "paused_at": progress.pause.at if progress.pause else None,
+            "paused_by": progress.pause.identity if progress.pause else None,
+            "pause_reason": progress.pause.reason if progress.pause else None,
+            "reset_requested": progress.reset_requested,
             "deadline": row.deadline,
             "delay_until": delay_until,
         },

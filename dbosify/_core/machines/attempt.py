@@ -87,6 +87,11 @@ class AttemptMachine(Machine):
         times = [moment for moment, _ in self._timeouts()]
         return min(times, default=None)
 
+    @property
+    def last_attempt(self) -> bool:
+        """Whether the policy allows no attempt after this one."""
+        return 0 < self.options.retry_policy.maximum_attempts <= self.progress.attempt
+
     def start(self, now: float, *, identity: str, token: str) -> None:
         """A worker takes the attempt."""
         self.fire(Input.START, now, identity, token)
@@ -253,13 +258,18 @@ class AttemptMachine(Machine):
         if self.progress.cancel_requested:
             return Verdict(RetryState.RETRY_STATE_CANCEL_REQUESTED, None)
         total = clock.seconds(self.options.schedule_to_close_timeout)
-        return decide(
+        verdict = decide(
             self.options.retry_policy,
             failure,
             attempt=self.progress.attempt,
             now=now,
             deadline=self.scheduled_at + total if total > 0 else None,
         )
+        spent = verdict.state == RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED
+        if spent and self.progress.pause is not None:
+            # The server allows it one more, once somebody has unpaused it.
+            return Verdict(RetryState.RETRY_STATE_IN_PROGRESS, 0.0)
+        return verdict
 
     def _back_off(self, now: float, delay: float, failure: Failure) -> None:
         self.state = State.BACKOFF

@@ -49,16 +49,16 @@ async def record_activity_task_heartbeat(
     context: Context, request: v1.RecordActivityTaskHeartbeatRequest
 ) -> v1.RecordActivityTaskHeartbeatResponse:
     """Note that an attempt is alive; tells whether its end is asked for."""
-    wanted = await _beat(context, _by_token(request.task_token), request)
-    return v1.RecordActivityTaskHeartbeatResponse(cancel_requested=wanted)
+    told = await _beat(context, _by_token(request.task_token), request)
+    return v1.RecordActivityTaskHeartbeatResponse(**told)
 
 
 async def record_activity_task_heartbeat_by_id(
     context: Context, request: v1.RecordActivityTaskHeartbeatByIdRequest
 ) -> v1.RecordActivityTaskHeartbeatByIdResponse:
     """The same, by ids."""
-    wanted = await _beat(context, _by_id(request), request)
-    return v1.RecordActivityTaskHeartbeatByIdResponse(cancel_requested=wanted)
+    told = await _beat(context, _by_id(request), request)
+    return v1.RecordActivityTaskHeartbeatByIdResponse(**told)
 
 
 async def respond_activity_task_completed(
@@ -120,14 +120,20 @@ async def respond_activity_task_canceled_by_id(
 # What the requests want of the attempt.
 
 
-async def _beat(context: Context, name: _Name, request: Any) -> bool:
+async def _beat(context: Context, name: _Name, request: Any) -> dict[str, bool]:
+    """Note a heartbeat; returns the fields of the response."""
     details = request.details if request.HasField("details") else None
 
     def beat(machine: Attempt, now: float) -> None:
         machine.beat(now, details, request.identity)
 
     row = await _change(context, name, beat)
-    return row.progress.cancel_requested or row.state is not _STARTED
+    progress = row.progress
+    return {
+        "cancel_requested": progress.cancel_requested or row.state is not _STARTED,
+        "activity_paused": progress.pause is not None,
+        "activity_reset": progress.reset_requested,
+    }
 
 
 def _completion(request: Any) -> Change:

@@ -239,6 +239,15 @@ def _pending_activity(row: ActivityRow) -> PendingActivityInfo:
         info.state = states.PENDING_ACTIVITY_STATE_STARTED
         if progress.cancel_requested:
             info.state = states.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
+        elif progress.pause is not None:
+            info.state = states.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED
+    elif progress.pause is not None:
+        info.state = states.PENDING_ACTIVITY_STATE_PAUSED
+    if progress.pause is not None:
+        info.paused = True
+        info.pause_info.pause_time.CopyFrom(clock.of_seconds(progress.pause.at))
+        info.pause_info.manual.identity = progress.pause.identity
+        info.pause_info.manual.reason = progress.pause.reason
     _times(info, row)
     activity_options = info.activity_options
     activity_options.task_queue.name = options.task_queue.name

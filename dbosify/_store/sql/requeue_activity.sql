@@ -12,20 +12,21 @@ WITH task AS (
       completed_at = to_timestamp(%(completed)s), started_at = NULL,
       heartbeat_at = to_timestamp(%(heartbeat)s), heartbeat_details = %(details)s,
       last_failure = %(failure)s, executor_id = NULL, token = NULL,
-      deadline = to_timestamp(%(deadline)s)
+      deadline = to_timestamp(%(deadline)s), reset_requested = false
   WHERE task_id = %(task_id)s
     AND token IS NOT DISTINCT FROM %(token)s
     AND (SELECT count(*) FROM task) >= 0 -- after the lock
-  RETURNING task_id, activity_type, task_queue, workflow_uuid
+  RETURNING task_id, activity_type, task_queue, workflow_uuid, paused_at
 )
 INSERT INTO {schema}.workflow_status (
   workflow_uuid, status, name, queue_name, recovery_attempts, parent_workflow_id,
   serialization, delay_until_epoch_ms
 )
 SELECT task_id,
-       CASE WHEN %(delay_until)s::bigint IS NULL THEN 'ENQUEUED' ELSE 'DELAYED' END,
+       CASE WHEN %(delay_until)s::bigint IS NULL AND paused_at IS NULL
+            THEN 'ENQUEUED' ELSE 'DELAYED' END,
        activity_type, 'activity:' || task_queue, 0, workflow_uuid, 'portable_json',
-       %(delay_until)s
+       CASE WHEN paused_at IS NULL THEN %(delay_until)s::bigint ELSE %(for_ever)s END
 FROM saved
 ON CONFLICT (workflow_uuid) DO UPDATE
 SET status = excluded.status, owner_xid = NULL, executor_id = NULL,

@@ -7,7 +7,7 @@ import pytest
 from dbosify._core.fsm import FatalMachineError
 from dbosify._core.machines.attempt import AttemptMachine
 from dbosify._model import failures, limits
-from dbosify._model.activity import AttemptState, Progress
+from dbosify._model.activity import AttemptState, Pause, Progress
 from dbosify._model.protos import (
     Failure,
     Payload,
@@ -207,6 +207,20 @@ def test_a_lost_attempt_counts_as_used() -> None:
         " START_TO_CLOSE 'activity StartToClose timeout' of Server"
     )
     assert seconds(tried.closing[1]) == 3
+
+
+def test_the_last_attempt_is_not_the_last_if_somebody_has_paused_the_activity() -> None:
+    tried = Attempts(attempts=1).begin(0)
+    assert tried.machine.last_attempt
+    tried.machine.progress.pause = Pause(BEGAN + 1, "me", "lunch")
+    assert tried.raises(2, boom()).next_attempt == (2, 2)
+
+
+def test_a_pause_does_not_save_from_a_final_failure() -> None:
+    tried = Attempts().begin(0)
+    assert not tried.machine.last_attempt
+    tried.machine.progress.pause = Pause(BEGAN + 1, "me", "lunch")
+    assert "NON_RETRYABLE_FAILURE" in tried.raises(2, boom(final=True)).story
 
 
 def test_a_lost_attempt_without_time_for_another_times_out() -> None:
