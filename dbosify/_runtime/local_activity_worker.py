@@ -153,12 +153,15 @@ class LocalActivityWorker:
         if machine.outcome is not None:
             self._over(held, machine.outcome)
             return
-        deadline = machine.deadline
+        self._watch(held)
+        if machine.state is State.QUEUED:
+            held.queued = self.loop.create_task(self._start(held))
+
+    def _watch(self, held: HeldLocal) -> None:
+        deadline = held.machine.deadline
         if deadline is not None:
             delay = self._clock.wait_for(deadline)
             held.due = self.loop.call_later(delay, self._on_due, held)
-        if machine.state is State.QUEUED:
-            held.queued = self.loop.create_task(self._start(held))
 
     def _stop_waiting(self, held: HeldLocal) -> None:
         if held.due is not None:
@@ -194,13 +197,15 @@ class LocalActivityWorker:
 
     def _on_due(self, held: HeldLocal) -> None:
         deadline, now = held.machine.deadline, self._clock.seconds()
-        if deadline is not None and deadline <= now:
-            held.machine.due(now)
-            attempt = held.attempt
-            if attempt is not None:
-                self._tell(attempt, "TIMED_OUT", is_timed_out=True)
-                self._forget(attempt)
-                self._failed(held, "timeout")
+        if deadline is None or deadline > now:
+            self._watch(held)  # the loop's clock runs ahead of the database's
+            return
+        held.machine.due(now)
+        attempt = held.attempt
+        if attempt is not None:
+            self._tell(attempt, "TIMED_OUT", is_timed_out=True)
+            self._forget(attempt)
+            self._failed(held, "timeout")
         self._look(held)
 
     def _forget(self, attempt: _Attempt) -> None:

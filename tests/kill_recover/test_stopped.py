@@ -41,6 +41,8 @@ STOPS = {
     ),
     "heartbeats": ((Point.AFTER_HEARTBEAT, 2),),
     "heartbeats from the queue": ((Point.AFTER_HEARTBEAT, 2),),
+    "local activities": ((Point.LOCAL_ACTIVITY_OVER, 1), (Point.BEFORE_COMMIT, 2)),
+    "long local activity": ((Point.AFTER_COMMIT, 1),),
 }
 """At which passage of which point a worker stands still."""
 

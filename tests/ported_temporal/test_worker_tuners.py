@@ -203,7 +203,7 @@ async def test_custom_slot_supplier(client: Client) -> None:
     kinds: set[Literal["workflow", "activity", "local-activity"]] = {
         ctx.slot_type for ctx in supplier.asked
     }
-    assert {"workflow", "activity"} <= kinds
+    assert {"workflow", "activity", "local-activity"} <= kinds
     assert {ctx.is_sticky for ctx in supplier.asked} == {True, False}
     # Its first task, the signal, the activity's result; and the activity.
     workflow_tasks = [i for i, _ in supplier.used if isinstance(i, WorkflowSlotInfo)]

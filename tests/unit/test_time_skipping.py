@@ -108,6 +108,20 @@ class AtTheGate:
         )
 
 
+@workflow.defn
+class GateThenDay:
+    """Waits for a local activity, then for a day."""
+
+    @workflow.run
+    async def run(self) -> str:
+        """Wait."""
+        result = await workflow.execute_local_activity_method(
+            Gate.wait_at_gate, start_to_close_timeout=30 * DAY
+        )
+        await workflow.sleep(DAY)
+        return result
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def env() -> AsyncIterator[WorkflowEnvironment]:
     """An environment of this module's own."""
@@ -118,7 +132,7 @@ async def env() -> AsyncIterator[WorkflowEnvironment]:
 @pytest.fixture
 def gate(oracle_knows: Knows) -> Gate:
     """A fresh gate."""
-    oracle_knows(Retries, Waits, AtTheGate)
+    oracle_knows(Retries, Waits, AtTheGate, GateThenDay)
     return Gate()
 
 
@@ -128,7 +142,7 @@ async def worker(env: WorkflowEnvironment, gate: Gate) -> AsyncIterator[Worker]:
     async with Worker(
         env.client,
         task_queue=QUEUE,
-        workflows=[Retries, Waits, Sleeps, AtTheGate],
+        workflows=[Retries, Waits, Sleeps, AtTheGate, GateThenDay],
         activities=[third_time_lucky, gate.wait_at_gate],
     ) as worker:
         yield worker
@@ -181,6 +195,22 @@ async def test_time_stands_while_an_activity_runs_and_goes_on_when_told_to(
     # Its worker is alive although its lease, by the clock of the test, is long over.
     gate.open.set()
     assert await result == "through"
+
+
+async def test_time_stands_while_a_local_activity_runs(
+    env: WorkflowEnvironment, worker: Worker, gate: Gate
+) -> None:
+    before = await env.get_current_time()
+    handle = await env.client.start_workflow(
+        GateThenDay.run, id=random_id(), task_queue=QUEUE, run_timeout=7 * DAY
+    )
+    result = asyncio.create_task(handle.result())
+    await gate.begun.wait()
+    for _ in range(20):
+        assert await env.get_current_time() - before < DAY
+    gate.open.set()
+    assert await result == "through"
+    assert DAY <= await env.get_current_time() - before < 2 * DAY
 
 
 async def test_time_is_skipped_once_it_is_unlocked_as_often_as_locked(

@@ -7,7 +7,7 @@ from datetime import timedelta
 from dbosify import activity, workflow
 from dbosify.client import Client
 from dbosify.common import RetryPolicy
-from dbosify.exceptions import ActivityError
+from dbosify.exceptions import ActivityError, FailureError
 from dbosify.worker import UnsandboxedWorkflowRunner, Worker
 from dbosify.workflow import ActivityCancellationType
 
@@ -166,19 +166,51 @@ class Fan:
         return len(await asyncio.gather(*calls))
 
 
-WORKFLOWS = (Abandons, Calls, Chain, Clumsy, Fan, Naps, Patient)
+@activity.defn
+async def hang() -> None:
+    """Never ends."""
+    await asyncio.Event().wait()
 
 
-def worker_of(client: Client, task_queue: str, *, identity: str = "") -> Worker:
+@workflow.defn
+class Hurries:
+    """Has no patience with a local activity."""
+
+    @workflow.run
+    async def run(self) -> str:
+        """The error that it got, as it looks when the run is rebuilt."""
+        try:
+            await workflow.execute_local_activity(
+                hang,
+                start_to_close_timeout=timedelta(milliseconds=50),
+                retry_policy=RetryPolicy(maximum_attempts=1),
+            )
+        except FailureError as error:
+            seen = type(error).__name__
+        await workflow.sleep(0.02)
+        return seen
+
+
+WORKFLOWS = (Abandons, Calls, Chain, Clumsy, Fan, Hurries, Naps, Patient)
+
+
+def worker_of(
+    client: Client,
+    task_queue: str,
+    *,
+    identity: str = "",
+    max_cached_workflows: int = 1000,
+) -> Worker:
     """A worker of all of them; without the sandbox, so that they can count."""
     return Worker(
         client,
         task_queue=task_queue,
         workflows=WORKFLOWS,
-        activities=[gated, hang_at_first],
+        activities=[gated, hang, hang_at_first],
         workflow_runner=UnsandboxedWorkflowRunner(),
         build_id="face",
         identity=identity or None,
+        max_cached_workflows=max_cached_workflows,
     )
 
 

@@ -40,6 +40,7 @@ from tests.unit.face.differing import (
     Chain,
     Clumsy,
     Fan,
+    Hurries,
     Naps,
     Patient,
     worker_of,
@@ -231,6 +232,17 @@ async def test_all_activities_of_a_task_go_straight_to_free_slots(
     finally:
         tools.destroy()
     assert [status.name for status in queued] == ["Fan"]
+
+
+async def test_a_local_activity_timed_out_in_the_same_way_when_it_is_replayed(
+    client: Client,
+) -> None:
+    queue = random_name("queue")
+    async with worker_of(client, queue, max_cached_workflows=0):
+        result = await client.execute_workflow(
+            Hurries.run, id=random_name(), task_queue=queue
+        )
+    assert result == "ActivityError"
 
 
 @pytest.mark.oracle_exempt("Temporal's own core cannot replay such a run")
