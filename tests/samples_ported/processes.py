@@ -10,6 +10,20 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
+def printed_by(module: str) -> str:
+    """Run a program of this package to its end, and give what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.samples_ported.{module}"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=40,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @contextmanager
 def worker_process(module: str) -> Iterator[None]:
     """Run a program of this package until the block is left."""

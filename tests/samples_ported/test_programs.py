@@ -1,5 +1,6 @@
 """Programs about one feature each print what they promise."""
 
+import asyncio
 import importlib
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from tests.fix_oracle import Knows
 from tests.samples_ported.dsl.worker import DSLWorkflow
 from tests.samples_ported.encryption.codec import ENCRYPTING
 from tests.samples_ported.encryption.worker import GreetingWorkflow
-from tests.samples_ported.processes import worker_process
+from tests.samples_ported.processes import printed_by, worker_process
 from tests.samples_ported.worker_multiprocessing.work import ParallelWorkflow
 
 
@@ -57,6 +58,7 @@ def program(name: str, printed: str, *, needs: Sequence[str] = ()) -> object:
             needs=["child workflows"],
         ),
         program("pydantic_models", "The same models: True\n"),
+        program("replaying", "Failures: 0\n", needs=["visibility"]),
         program(
             "schedules",
             "Note: Every other minute.\nPaused: True\nTriggered: Hello, others!\n"
@@ -85,6 +87,17 @@ async def starter_prints(
     with worker_process(f"{package}.worker"):
         await starter.main()
     assert capsys.readouterr().out == printed
+
+
+async def test_trio_async(environment: None, oracle_knows: Knows) -> None:
+    pytest.importorskip("trio_asyncio", reason="needs trio-asyncio")
+    from tests.samples_ported.trio_async import GreetingsWorkflow
+
+    oracle_knows(GreetingsWorkflow)
+    # What Trio puts in asyncio's place has to be there when asyncio is first used.
+    assert await asyncio.to_thread(printed_by, "trio_async") == (
+        "Hello, some-user! (from asyncio)\nHello, some-user! (from thread)\n"
+    )
 
 
 async def test_encryption(
