@@ -34,6 +34,15 @@ from .host import Host, host_of
 
 Response = TypeVar("Response", bound=google.protobuf.message.Message)
 
+_HEALTHY = frozenset(
+    {
+        "",
+        "temporal.api.operatorservice.v1.OperatorService",
+        "temporal.api.workflowservice.v1.WorkflowService",
+    }
+)
+"""The services whose health a server tells; the empty name is that of all."""
+
 _ANSWER_EARLY = 1.0
 _RETRIED = 3
 _RETRY_DELAY = 0.2
@@ -148,6 +157,8 @@ class PostgresServiceClient(_BridgeServiceClient):
     ) -> Response:
         self.assert_same_process("use client")
         if service == "health":
+            if getattr(req, "service", "") not in _HEALTHY:
+                raise errors.not_found("unknown service")
             await self.host(self.created_namespace or "default")
             serving = HealthCheckResponse.ServingStatus.SERVING
             return HealthCheckResponse(status=serving)  # type: ignore[return-value]
