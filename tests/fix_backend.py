@@ -45,7 +45,6 @@ PLANNED_FEATURES = frozenset(
         "local activities",
         "nexus operations",
         "resets",
-        "schedule filters",
         "schedules",
         "standalone activities",
         "time skipping",

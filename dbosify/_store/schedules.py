@@ -16,12 +16,14 @@ from typing import Any
 from temporalio.api.schedule.v1 import BackfillRequest, Schedule, ScheduleInfo
 
 from dbosify._model import journal
+from dbosify._model.conditions import Condition
 from dbosify._model.protos import Failure, Memo, Payloads, WorkflowExecution
 from dbosify._model.schedules.overlap import Start
 from dbosify._model.schedules.scheduler import Record
 
 from .engine import Connection, Database
 from .runs import iso
+from .visibility import of_schedules
 
 
 @dataclass(slots=True)
@@ -217,23 +219,27 @@ async def still_running(
 
 
 async def newest(
-    database: Database, size: int, before: tuple[str, str] | None
+    database: Database,
+    condition: Condition | None,
+    size: int,
+    before: tuple[str, str] | None,
 ) -> list[ScheduleRow]:
     """A page of the schedules, newest first.
 
     Args:
         database: of the namespace.
+        condition: that they meet; None for all.
         size: of the page.
         before: creation time and id of the last one on the page before.
     """
     created_at, schedule_id = before or (None, None)
-    rows = await database.fetch(
-        "list_schedules",
-        {"size": size, "created_at": created_at, "schedule_id": schedule_id},
-    )
+    text, params = of_schedules("list_schedules", database, condition)
+    place = {"size": size, "created_at": created_at, "schedule_id": schedule_id}
+    rows = await database.fetch_composed(text, params | place)
     return [read(row) for row in rows]
 
 
-async def count(database: Database) -> int:
-    """How many schedules there are."""
-    return int((await database.fetch("count_schedules", {}))[0]["count"])
+async def count(database: Database, condition: Condition | None) -> int:
+    """How many schedules meet a condition."""
+    text, params = of_schedules("count_schedules", database, condition)
+    return int((await database.fetch_composed(text, params))[0]["count"])

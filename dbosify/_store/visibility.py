@@ -8,7 +8,7 @@ way does not tell what is unset from what differs, which a NOT would turn around
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -46,6 +46,10 @@ _COLUMNS: dict[str, sql.Composable] = {
         "ExecutionDuration": _NANOSECONDS.format("(e.close_time - e.execution_time)"),
     }.items()
 }
+_OF_SCHEDULES: dict[str, sql.Composable] = {
+    "ScheduleId": sql.SQL('e.schedule_id COLLATE "C"'),
+    "TemporalSchedulePaused": sql.SQL("e.paused"),
+}
 _OPERATORS = {op: sql.SQL(op) for op in ("=", "<", "<=", ">", ">=")} | {
     "!=": sql.SQL("<>")
 }
@@ -67,6 +71,7 @@ class Place:
 class _Composer:
     """Makes SQL of a condition and keeps the parameters that it needs."""
 
+    columns: Mapping[str, sql.Composable]
     params: dict[str, Anything] = field(default_factory=dict)
 
     def parameter(self, value: Anything) -> sql.Composable:
@@ -94,7 +99,7 @@ class _Composer:
 
     def _is_null(self, about: Field) -> sql.Composable:
         if about.system:
-            return sql.SQL("({} IS NULL)").format(_COLUMNS[about.name])
+            return sql.SQL("({} IS NULL)").format(self.columns[about.name])
         return sql.SQL("((e.search_attributes ? {}) IS NOT TRUE)").format(
             self.parameter(about.name) + sql.SQL("::text")
         )
@@ -124,7 +129,7 @@ class _Composer:
             ).format(self.parameter(seconds), self.parameter(rest // 1000))
         else:
             shown = self.parameter(value)
-        return self._applied(_COLUMNS[about.name], operator, shown)
+        return self._applied(self.columns[about.name], operator, shown)
 
     @staticmethod
     def _applied(
@@ -172,7 +177,7 @@ class _Composer:
 def _composed(
     name: str, database: Database, condition: Condition | None, *, all_divisions: bool
 ) -> tuple[bytes, dict[str, Anything]]:
-    composer = _Composer()
+    composer = _Composer(_COLUMNS)
     parts: list[sql.Composable] = []
     if condition is not None:
         parts.append(composer.compose(condition, positive=True))
@@ -224,3 +229,14 @@ async def count_runs(
     )
     rows = await database.fetch_composed(text, params)
     return {row["status"]: row["runs"] for row in rows}
+
+
+def of_schedules(
+    name: str, database: Database, condition: Condition | None
+) -> tuple[bytes, dict[str, Anything]]:
+    """A statement about the schedules that meet a condition, and its parameters."""
+    composer = _Composer(_OF_SCHEDULES)
+    whole: sql.Composable = _TRUE
+    if condition is not None:
+        whole = composer.compose(condition, positive=True)
+    return statements.composed(name, database.schema, whole), composer.params

@@ -243,7 +243,6 @@ async def actions_taken(client: Client, handle: ScheduleHandle, count: int) -> A
     return await assert_eventually(taken)
 
 
-@pytest.mark.needs("schedule filters")
 async def test_schedules_are_listed_page_by_page_and_by_attribute(
     client: Client, worker: Worker
 ) -> None:

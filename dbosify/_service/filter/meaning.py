@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dbosify._model import search_attributes as attributes
 from dbosify._model.conditions import All, Any, Compare, Condition, Field, IsNull, Not
+from dbosify._service import errors
 
 from .syntax import invalid_query, parse
 from .values import literal, name_of_node, typed
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 DIVISION = "TemporalNamespaceDivision"
 
 _PREFIX = "Temporal"
+_PAUSED = "TemporalSchedulePaused"
 _EQUAL = ("=", "!=", "IN", "NOT IN")
 _ORDERED = (*_EQUAL, "<", "<=", ">", ">=")
 _OPERATORS: Mapping[str, tuple[str, ...]] = {
@@ -63,11 +65,27 @@ def understand(query: str, custom: Mapping[str, str]) -> Filter:
     Raises:
         RPCError: in the server's words.
     """
+    return _understand(query, _Reader(custom))
+
+
+def understand_for_schedules(query: str, custom: Mapping[str, str]) -> Filter:
+    """The meaning of a query about schedules, which have few attributes of their own.
+
+    Args:
+        query: as the client sent it.
+        custom: the registered search attributes and their types.
+
+    Raises:
+        RPCError: in the server's words.
+    """
+    return _understand(query, _ScheduleReader(custom))
+
+
+def _understand(query: str, reader: _Reader) -> Filter:
     if not query.strip():
         return Filter()
     if "\0" in query:
         raise invalid_query("malformed SQL query: it has a NUL character")
-    reader = _Reader(custom)
     try:
         return reader.read(parse(query))
     except RecursionError:
@@ -124,7 +142,9 @@ class _Reader:
                 "invalid expression: must be a column name but was"
                 f" {name_of_node(node)}"
             )
-        name = ".".join(part.name for part in node.parts)
+        return self._named(".".join(part.name for part in node.parts))
+
+    def _named(self, name: str) -> Field:
         if name in ("ScheduleId", "TemporalScheduleId"):
             return Field("WorkflowId", attributes.KEYWORD, system=True)
         for spelling in (name, _PREFIX + name, name.removeprefix(_PREFIX)):
@@ -227,6 +247,22 @@ class _Reader:
                 " 'IS NOT NULL'"
             )
         return IsNull(self._field(node.this))
+
+
+class _ScheduleReader(_Reader):
+    """Reads one tree about schedules."""
+
+    def _named(self, name: str) -> Field:
+        if name == "ScheduleId":
+            return Field(name, attributes.KEYWORD, system=True)
+        if name in (_PAUSED, _PAUSED.removeprefix(_PREFIX)):
+            return Field(_PAUSED, attributes.BOOL, system=True)
+        field = super()._named(name)
+        if field.name not in self._custom:
+            raise errors.invalid(
+                f'invalid query filter for schedules: cannot filter on "{name}"'
+            )
+        return field
 
 
 def _check(field: Field, operator: str) -> None:

@@ -25,9 +25,10 @@ from dbosify._model.schedules import spec
 from dbosify._model.schedules.scheduler import Scheduler
 from dbosify._service import errors, schedule_checks
 from dbosify._service.context import Context
+from dbosify._service.filter.meaning import Filter, understand_for_schedules
 from dbosify._service.firing import times
 from dbosify._service.schedule_checks import conflict_token
-from dbosify._store import runs, schedules
+from dbosify._store import runs, schedules, search_attributes
 from dbosify._store.schedules import ScheduleRow
 
 _MOST_TIMES = 1000
@@ -97,11 +98,11 @@ async def list_schedules(
     context: Context, request: ListSchedulesRequest
 ) -> ListSchedulesResponse:
     """A page of the schedules, newest first."""
-    _refuse_filter(request.query)
+    meant = await _understood(context, request.query)
     size = request.maximum_page_size
     size = _MAX_PAGE if size <= 0 or size > _MAX_PAGE else size
     before = _decode_token(request.next_page_token)
-    rows = await schedules.newest(context.database, size + 1, before)
+    rows = await schedules.newest(context.database, meant.condition, size + 1, before)
     response = ListSchedulesResponse(
         schedules=[_entry(context, row) for row in rows[:size]]
     )
@@ -125,17 +126,20 @@ def _decode_token(token: bytes) -> tuple[str, str] | None:
         ) from None
 
 
-def _refuse_filter(query: str) -> None:
-    if query.strip():
-        raise errors.unimplemented("dbosify does not filter schedules yet")
+async def _understood(context: Context, query: str) -> Filter:
+    if not query.strip():
+        return Filter()
+    custom = await search_attributes.known(context.database)
+    return understand_for_schedules(query, custom)
 
 
 async def count_schedules(
     context: Context, request: CountSchedulesRequest
 ) -> CountSchedulesResponse:
     """How many schedules there are."""
-    _refuse_filter(request.query)
-    return CountSchedulesResponse(count=await schedules.count(context.database))
+    meant = await _understood(context, request.query)
+    count = await schedules.count(context.database, meant.condition)
+    return CountSchedulesResponse(count=count)
 
 
 def _entry(context: Context, row: ScheduleRow) -> ScheduleListEntry:

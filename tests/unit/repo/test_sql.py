@@ -20,7 +20,9 @@ from tests.unit.repo.sources import ROOT, files, library
 SQL = "dbosify/_store/sql/"
 NAMES = [Path(path).stem for path in files() if path.startswith(SQL)]
 
-LOADERS = frozenset({"Call", "_composed", "_run", "bound", "fetch", "load", "run"})
+LOADERS = frozenset(
+    {"Call", "_composed", "_run", "bound", "fetch", "load", "of_schedules", "run"}
+)
 """What takes the name of a statement, here as a word of its own or of an object."""
 
 PARAMETER = re.compile(r"%\((\w+)\)s|%%")
