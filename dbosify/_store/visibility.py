@@ -28,14 +28,14 @@ _NANOSECONDS = "(extract(epoch FROM {}) * 1000000000)"
 _COLUMNS: dict[str, sql.Composable] = {
     name: sql.SQL(text)
     for name, text in {
-        "WorkflowId": 'e.workflow_id COLLATE "C"',
-        "RunId": 'e.run_id COLLATE "C"',
-        "WorkflowType": 'e.workflow_type COLLATE "C"',
-        "TaskQueue": 'e.task_queue COLLATE "C"',
-        "ParentWorkflowId": 'e.parent_workflow_id COLLATE "C"',
-        "ParentRunId": 'e.parent_run_id COLLATE "C"',
-        "RootWorkflowId": 'coalesce(e.root_workflow_id, e.workflow_id) COLLATE "C"',
-        "RootRunId": 'coalesce(e.root_run_id, e.run_id) COLLATE "C"',
+        "WorkflowId": "e.workflow_id",
+        "RunId": "e.run_id",
+        "WorkflowType": "e.workflow_type",
+        "TaskQueue": "e.task_queue",
+        "ParentWorkflowId": "e.parent_workflow_id",
+        "ParentRunId": "e.parent_run_id",
+        "RootWorkflowId": "coalesce(e.root_workflow_id, e.workflow_id)",
+        "RootRunId": "coalesce(e.root_run_id, e.run_id)",
         "ExecutionStatus": "e.status",
         "StartTime": "e.start_time",
         "ExecutionTime": "e.execution_time",
@@ -47,14 +47,18 @@ _COLUMNS: dict[str, sql.Composable] = {
     }.items()
 }
 _OF_SCHEDULES: dict[str, sql.Composable] = {
-    "ScheduleId": sql.SQL('e.schedule_id COLLATE "C"'),
+    "ScheduleId": sql.SQL("e.schedule_id"),
     "TemporalSchedulePaused": sql.SQL("e.paused"),
 }
 _OPERATORS = {op: sql.SQL(op) for op in ("=", "<", "<=", ">", ">=")} | {
     "!=": sql.SQL("<>")
 }
 _DIVISION = "TemporalNamespaceDivision"
-_HIDDEN = sql.SQL("(e.search_attributes ? {}) IS NOT TRUE")
+_VISIBLE = (
+    "e.run_id NOT IN (SELECT d.run_id FROM {}.dbosify_executions d"
+    " WHERE d.search_attributes ? {})"
+)
+"""Asked of a partial index that is nearly always empty."""
 _TRUE = sql.SQL("true")
 
 
@@ -129,7 +133,11 @@ class _Composer:
             ).format(self.parameter(seconds), self.parameter(rest // 1000))
         else:
             shown = self.parameter(value)
-        return self._applied(self.columns[about.name], operator, shown)
+        left = self.columns[about.name]
+        if isinstance(value, str) and operator not in ("=", "!="):
+            # By bytes, as Temporal orders; what is equal is found by any index.
+            left = left + sql.SQL(' COLLATE "C"')
+        return self._applied(left, operator, shown)
 
     @staticmethod
     def _applied(
@@ -182,7 +190,8 @@ def _composed(
     if condition is not None:
         parts.append(composer.compose(condition, positive=True))
     if not all_divisions:
-        parts.append(_HIDDEN.format(sql.Literal(_DIVISION)))
+        schema = sql.Identifier(database.schema)
+        parts.append(sql.SQL(_VISIBLE).format(schema, sql.Literal(_DIVISION)))
     whole = reduce(lambda a, b: a + sql.SQL(" AND ") + b, parts) if parts else _TRUE
     text = statements.composed(name, database.schema, whole)
     return text, composer.params

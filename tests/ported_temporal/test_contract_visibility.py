@@ -193,6 +193,12 @@ async def found(client: Client, family: Family, query: str) -> set[str]:
         ("ExecutionStatus = 2", "a"),
         ("ExecutionStatus IN ('Failed', 'Terminated')", "cd"),
         ("ExecutionStatus != 'Running'", "acd"),
+        ("ExecutionStatus < 'Completed'", "b"),
+        ("ExecutionStatus BETWEEN 'Running' AND 'Completed'", "ab"),
+        ("RootWorkflowId STARTS_WITH 'family'", "abcd"),
+        ("TaskQueue != 'none' AND TaskQueue > 'a'", "abcd"),
+        ("TemporalNamespaceDivision IS NULL", "abcd"),
+        ("RunId > '0' AND RunId < 'g'", "abcd"),
         ("CloseTime IS NULL", "b"),
         ("WorkflowType = 'kitchen_sink'", "abcd"),
         ("StartTime > '2024-01-01T00:00:00Z'", "abcd"),
@@ -410,6 +416,16 @@ REFUSED: Sequence[tuple[str, str]] = (
         "SharedKeywordList STARTS_WITH 'a'",
         "operation is not supported: operator 'STARTS_WITH' not supported for"
         " KeywordList type search attribute 'SharedKeywordList'",
+    ),
+    (
+        "ExecutionStatus STARTS_WITH 'Running'",
+        'invalid expression: right-hand side of "starts_with" operator must be a'
+        " literal string (got: Running)",
+    ),
+    (
+        "ExecutionStatus NOT STARTS_WITH 'Running'",
+        'invalid expression: right-hand side of "not starts_with" operator must be a'
+        " literal string (got: Running)",
     ),
     (
         "SharedBool BETWEEN true AND false",

@@ -206,8 +206,15 @@ class _Reader:
 
     def _compare(self, node: exp.Expr, operator: str) -> Condition:
         field = self._field(node.this)
-        value = typed(field, literal(node.expression))
+        given = literal(node.expression)
+        value = typed(field, given)
         _check(field, operator)
+        if operator.endswith("STARTS_WITH") and not isinstance(value, str):
+            # Statuses are numbers in the database; Temporal's words say it otherwise.
+            raise invalid_query(
+                f'invalid expression: right-hand side of "{operator.lower()}" operator'
+                f" must be a literal string (got: {given})"
+            )
         if field.kind == attributes.TEXT and value == "":
             raise invalid_query(
                 "invalid expression: no tokens found filtering on Text type search"

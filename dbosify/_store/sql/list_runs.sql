@@ -5,7 +5,7 @@ SELECT e.run_id, e.workflow_id, e.workflow_uuid, e.workflow_type, e.task_queue,
        e.history_size, e.parent_workflow_id, e.parent_run_id, e.root_workflow_id,
        e.root_run_id, e.memo, e.search_attributes, w.status AS dbos_status
 FROM (
-  SELECT * FROM {schema}.dbosify_executions e
+  SELECT e.run_id FROM {schema}.dbosify_executions e
   WHERE {condition}
     AND (%(run_id)s::text IS NULL
          OR (coalesce(e.close_time, 'infinity'), e.start_time, e.run_id)
@@ -13,6 +13,7 @@ FROM (
                %(start_time)s::timestamptz, %(run_id)s::text))
   ORDER BY coalesce(e.close_time, 'infinity') DESC, e.start_time DESC, e.run_id DESC
   LIMIT %(limit)s::int
-) e
+) listed
+JOIN {schema}.dbosify_executions e USING (run_id)
 LEFT JOIN {schema}.workflow_status w ON w.workflow_uuid = e.workflow_uuid
 ORDER BY coalesce(e.close_time, 'infinity') DESC, e.start_time DESC, e.run_id DESC

@@ -37,6 +37,16 @@ def upgrade(*, op: Operations, schema: str) -> None:
         _TABLE,
         [sa.text("coalesce(close_time, 'infinity')"), "start_time", "run_id"],
         schema=schema,
+        # What is most often asked for is answered without a look at the rows.
+        postgresql_include=["close_time", "status", "workflow_type", "workflow_id"],
+        if_not_exists=True,
+    )
+    op.create_index(
+        f"{_TABLE}_divided",
+        _TABLE,
+        ["run_id"],
+        schema=schema,
+        postgresql_where=sa.text("search_attributes ? 'TemporalNamespaceDivision'"),
         if_not_exists=True,
     )
     # Only lists ever asked for close times by index, and they have their own now.
