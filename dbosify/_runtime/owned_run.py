@@ -20,6 +20,7 @@ from dbosify._model import clock, journal
 from dbosify._model.effects import Close, TaskFailed, Turn
 from dbosify._model.outbox import Entry
 from dbosify._model.protos import (
+    EventType,
     EvictionReason,
     HistoryEvent,
     QueryResult,
@@ -42,6 +43,9 @@ from .under_way import UnderWay
 
 if TYPE_CHECKING:
     from .workflow_worker import WorkflowWorker
+
+_JOINED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED
+"""A start has joined the run; that needs no task of its own."""
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +121,7 @@ class OwnedRun:
     def _has_news(self) -> bool:
         """Whether there is something that a task should be taken for."""
         return bool(self._updates) or any(
-            not event.worker_may_ignore for group in self._news for event in group
+            event.event_type != _JOINED for group in self._news for event in group
         )
 
     def look(self) -> None:
