@@ -29,6 +29,8 @@ from dbosify._service.context import Context
 from dbosify._store import nexus
 
 _NAME = r"^[a-zA-Z][a-zA-Z0-9\-]*[a-zA-Z0-9]$"
+_SHOWN = _NAME.replace("\\", 2 * "\\")
+"""The name's form as the server shows it, which quotes it."""
 _PAGE = 100
 _MAX_PAGE = 1000
 
@@ -131,7 +133,7 @@ def _check(context: Context, spec: EndpointSpec) -> None:
     if not spec.name:
         raise errors.invalid("endpoint name not set")
     if len(spec.name) > validate.MAX_ID_LENGTH or not re.fullmatch(_NAME, spec.name):
-        raise errors.invalid(f'endpoint name must match the regex: "{_NAME}"')
+        raise errors.invalid(f'endpoint name must match the regex: "{_SHOWN}"')
     target = spec.target
     if not target.HasField("worker"):
         if target.HasField("external"):
