@@ -14,6 +14,7 @@ from dbosify._model.nulls import without_nulls
 from dbosify._model.protos import (
     ContinueAsNewInitiator,
     HistoryEvent,
+    Link,
     Timestamp,
     WorkflowExecutionStartedEventAttributes,
 )
@@ -56,10 +57,16 @@ def start_row(
         metadata=request.user_metadata if request.HasField("user_metadata") else None,
         signal=signal,
     )
-    events[0].links.extend(request.links)
+    events[0].links.extend(own_links(request))
     begun = events[0].workflow_execution_started_event_attributes
     begun.completion_callbacks.extend(request.completion_callbacks)
     return StartRow(request.workflow_id, run_id, request_id, events, backoff)
+
+
+def own_links(request: StartWorkflowExecutionRequest) -> list[Link]:
+    """The links of a request that its callbacks do not bring along anyway."""
+    brought = [link for each in request.completion_callbacks for link in each.links]
+    return [link for link in request.links if link not in brought]
 
 
 def _start_attributes(

@@ -15,7 +15,7 @@ from dbosify._model.protos import EventType, HistoryEvent, WorkflowExecutionStat
 from dbosify._service.context import Context
 from dbosify._service.sending import send
 from dbosify._service.start_checks import apply_policy_defaults, check
-from dbosify._service.start_row import start_row
+from dbosify._service.start_row import own_links, start_row
 from dbosify._service.starting import Begun, Found, begin
 from dbosify._store import runs
 from dbosify._store.runs import Message
@@ -63,7 +63,7 @@ async def _join(
         event_type=_OPTIONS_UPDATED,
         worker_may_ignore=True,
         workflow_execution_options_updated_event_attributes=updated,
-        links=request.links if options.attach_links else (),
+        links=own_links(request) if options.attach_links else (),
     )
     message = Message(message_id, [event], quiet=True)
     run = await send(context, request.workflow_id, found.run_id, message)
