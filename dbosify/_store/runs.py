@@ -568,6 +568,13 @@ async def end(
     return bool(rows)
 
 
+async def delete(
+    connection: Connection, database: Database, workflow_uuid: str
+) -> None:
+    """Delete a closed run, in a transaction that holds its status row's lock."""
+    await database.run(connection, "delete_run", {"workflow_uuid": workflow_uuid})
+
+
 async def expired(database: Database) -> list[str]:
     """Open runs that are out of time, the longest first; not all if there are many."""
     rows = await database.fetch("expired_runs", {})

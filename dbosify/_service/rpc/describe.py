@@ -28,6 +28,7 @@ from dbosify._model.protos import (
 from dbosify._service import errors, validate
 from dbosify._service.context import Context
 from dbosify._service.ending import find_run
+from dbosify._service.run_options import priority_of
 from dbosify._service.whole_history import events_of
 from dbosify._store import activities, journal, nexus, runs
 
@@ -131,8 +132,9 @@ def _info(
         info.parent_execution.run_id = run["parent_run_id"]
     info.root_execution.workflow_id = run["root_workflow_id"] or run["workflow_id"]
     info.root_execution.run_id = run["root_run_id"] or run["run_id"]
-    if started.HasField("priority"):
-        info.priority.CopyFrom(started.priority)
+    priority = priority_of(events)
+    if priority is not None:
+        info.priority.CopyFrom(priority)
     if run["close_time"] is not None:
         info.close_time.CopyFrom(events[-1].event_time)
         info.execution_duration.FromTimedelta(run["close_time"] - run["execution_time"])
