@@ -34,7 +34,7 @@ from dbosify._model.search_attributes import Registered
 from dbosify._model.upserts import put
 
 from . import activation as activations
-from . import updates
+from . import sizes, updates
 from .chain import Chain
 from .commands import Command, Output
 from .families import opened_by
@@ -340,6 +340,8 @@ class RunDriver:
         chain = self._chain(registered)
         for source in success.commands:
             self.translator.apply(source, chain, self._tail.now, out)
+        if self._batch is None:
+            sizes.check(success.commands)
         return self._go_on(out)
 
     def _go_on(self, out: Output) -> Outcome:

@@ -72,6 +72,27 @@ BROKEN = (
 )
 
 
+TOO_BIG = (
+    Trace(
+        "raw_large_payload",
+        Given(),
+        Sees(3, "init"),
+        Does(complete("x" * 3 * 1024 * 1024)),
+        Refused(
+            "PAYLOADS_TOO_LARGE",
+            "[TMPRL1103] Attempted to upload payloads with size that exceeded the error"
+            " limit.",
+            "FATAL",
+        ),
+        Given(),
+        Sees(6, "init"),
+        Does(complete()),
+        Then(closed="COMPLETED"),
+        history="RunStarted TaskScheduled TaskStarted TaskFailed Task RunCompleted",
+    ),
+)
+
+
 def _evicted(name: str, *before: Given | Sees | Does | Then | Dropped) -> Trace:
     """A run that is forgotten between its tasks, and then told to finish."""
     signaled = " RunSignaled Task" if before else ""
@@ -215,4 +236,4 @@ UNHURRIED = (
     _one_by_one("act_slots", [1, 2, 3]),
 )
 
-TRACES = (*BROKEN, *EVICTED, *UNHURRIED)
+TRACES = (*BROKEN, *TOO_BIG, *EVICTED, *UNHURRIED)
