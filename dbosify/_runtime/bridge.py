@@ -217,6 +217,8 @@ class BridgeWorker:
             task = await self._feed.next()
             if task is None:
                 break
+            if self._locals is not None and self._locals.is_late(task):
+                continue
             if not task.HasField("start") or task.start.is_local:
                 return task
             assert self.activities is not None, "it has tasks"

@@ -261,6 +261,13 @@ class LocalActivityWorker:
         """Whether a task's token is one of a local activity."""
         return token.startswith(_TOKEN)
 
+    def is_late(self, task: ActivityTask) -> bool:
+        """Whether a task tells an attempt to end that has ended meanwhile."""
+        cancelled = task.cancel.reason == ActivityCancelReason.Value("CANCELLED")
+        is_cancel = task.HasField("cancel") and cancelled
+        token = task.task_token
+        return is_cancel and self.knows(token) and token not in self._attempts
+
     def complete(self, completion: ActivityTaskCompletion) -> None:
         """Take what the SDK says of an attempt."""
         result = completion.result

@@ -10,7 +10,7 @@ import pytest
 
 from dbosify import activity, workflow
 from dbosify.client import Client, WorkflowFailureError, WorkflowHandle
-from dbosify.exceptions import ApplicationError, TerminatedError
+from dbosify.exceptions import ApplicationError, FailureError, TerminatedError
 from dbosify.worker import (
     ActivitySlotInfo,
     CustomSlotSupplier,
@@ -26,6 +26,7 @@ from tests.ported_temporal.one_local_activity import (
     LocalOrder,
     OneLocalActivityWorkflow,
     data_of,
+    described,
     markers_of,
     start,
 )
@@ -79,6 +80,68 @@ async def test_one_whose_run_is_terminated_is_told_to_end(client: Client) -> Non
         await handle.result()
     assert isinstance(caught.value.cause, TerminatedError)
     assert patient.times == 1
+
+
+async def test_a_cancelled_run_cancels_its_own_with_the_next_task(
+    client: Client,
+) -> None:
+    patient = Patient()
+    async with new_worker(
+        client, OneLocalActivityWorkflow, activities=[patient.wait]
+    ) as worker:
+        handle = await client.start_workflow(
+            OneLocalActivityWorkflow.run,
+            LocalOrder("wait_patiently"),
+            id=random_id(),
+            task_queue=worker.task_queue,
+            task_timeout=A_SECOND,
+        )
+        await patient.begun.wait()
+        await handle.cancel()
+        assert await handle.result() == "CancelledError: Activity cancelled"
+        await asyncio.wait_for(patient.told.wait(), PATIENCE)
+    types = await event_types_of(handle)
+    assert types.index("WORKFLOW_EXECUTION_CANCEL_REQUESTED") > types.index(TASK[-1])
+    assert types[-2:] == ["MARKER_RECORDED", "WORKFLOW_EXECUTION_COMPLETED"]
+
+
+@workflow.defn
+class ImpatientWorkflow:
+    @workflow.run
+    async def run(self) -> str:
+        try:
+            await asyncio.wait_for(start(LocalOrder("wait_patiently")), 0.1)
+        except FailureError as error:
+            return described(error)
+        return "waited"
+
+
+async def test_a_timer_begins_with_the_end_of_a_task_and_fires_for_the_next(
+    client: Client,
+) -> None:
+    patient = Patient()
+    async with new_worker(
+        client, ImpatientWorkflow, activities=[patient.wait]
+    ) as worker:
+        handle = await client.start_workflow(
+            ImpatientWorkflow.run,
+            id=random_id(),
+            task_queue=worker.task_queue,
+            task_timeout=A_SECOND,
+        )
+        assert await handle.result() == "CancelledError: Activity cancelled"
+        await asyncio.wait_for(patient.told.wait(), PATIENCE)
+    assert patient.times == 1
+    assert await event_types_of(handle) == [
+        "WORKFLOW_EXECUTION_STARTED",
+        *TASK,
+        "TIMER_STARTED",
+        *TASK,
+        "TIMER_FIRED",
+        *TASK,
+        "MARKER_RECORDED",
+        "WORKFLOW_EXECUTION_COMPLETED",
+    ]
 
 
 @workflow.defn
