@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -50,8 +49,3 @@ async def served(
     worker = new_worker(client, *workflows, nexus_service_handlers=services, **options)
     async with endpoint_for(client, worker.task_queue) as endpoint, worker:
         yield worker, endpoint
-
-
-async def never() -> None:
-    """Wait for ever."""
-    await asyncio.Event().wait()
