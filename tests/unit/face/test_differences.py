@@ -308,3 +308,15 @@ async def test_a_nul_character_in_a_name_is_refused(client: Client, name: str) -
             Patient.run, id=names["id"], task_queue=names["task_queue"]
         )
     assert caught.value.status == RPCStatusCode.INVALID_ARGUMENT
+
+
+async def test_an_update_that_is_too_big_is_refused(client: Client) -> None:
+    handle = await client.start_workflow(
+        Patient.run, id=random_name(), task_queue=random_name("queue")
+    )
+    with pytest.raises(RPCError, match="Blob data size exceeds limit") as caught:
+        await handle.execute_update(
+            "update", "x" * 2 * 1024 * 1024, rpc_timeout=timedelta(seconds=2)
+        )
+    await handle.terminate()
+    assert caught.value.status == RPCStatusCode.INVALID_ARGUMENT
