@@ -1,4 +1,4 @@
-"""What the interceptors of ``test_interceptors_worker`` have seen.
+"""What the interceptors of ``test_interceptors_worker`` and ``_nexus`` have seen.
 
 A module of its own, so that the sandbox can let it through.
 """
