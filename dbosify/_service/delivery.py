@@ -41,6 +41,16 @@ async def deliver(context: Context, entry_id: str) -> None:
     if elsewhere is not None:
         await elsewhere(context, entry_id)
         return
+    while True:
+        try:
+            await _deliver(context, entry_id)
+        except external.Early as early:
+            await _start(context, early.start_id)
+            continue
+        return
+
+
+async def _deliver(context: Context, entry_id: str) -> None:
     database = context.database
     async with database.transaction() as connection:
         taken = await outbox.take(connection, database, entry_id)

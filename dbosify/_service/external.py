@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from temporalio.api.history.v1 import (
     WorkflowExecutionCancelRequestedEventAttributes,
@@ -19,7 +19,7 @@ from dbosify._model.protos import (
     SignalExternalWorkflowExecutionFailedCause,
     WorkflowExecution,
 )
-from dbosify._store import runs
+from dbosify._store import outbox, runs
 from dbosify._store.engine import Connection
 from dbosify._store.runs import Message
 
@@ -32,6 +32,18 @@ HISTORY_SERVICE = "history-service"
 
 _SIGNAL_NOT_FOUND = SignalExternalWorkflowExecutionFailedCause.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND  # noqa: E501
 _CANCEL_NOT_FOUND = CancelExternalWorkflowExecutionFailedCause.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND  # noqa: E501
+
+
+class Early(Exception):
+    """The child that is meant may not be there yet: its start still lies in the outbox.
+
+    Args:
+        start_id: Of the entry that comes first.
+    """
+
+    def __init__(self, start_id: str) -> None:
+        super().__init__()
+        self.start_id = start_id
 
 
 def source_of(entry: Entry) -> WorkflowExecution:
@@ -54,6 +66,9 @@ async def signal(
 
     Returns:
         What to tell the run that wants it, and the target if it was reached.
+
+    Raises:
+        Early: nothing is done, a child has to be started first.
     """
     wanted = entry.events[
         0
@@ -95,6 +110,9 @@ async def cancel(
 
     Returns:
         What to tell the run that wants it, and the target if it was reached.
+
+    Raises:
+        Early: nothing is done, a child has to be started first.
     """
     asked = entry.events[0]
     wanted = asked.request_cancel_external_workflow_execution_initiated_event_attributes
@@ -166,16 +184,8 @@ async def _send(
         return None
     run_id = target.run_id or None
     while True:
-        found = await runs.find_in(
-            connection, context.database, target.workflow_id, run_id
-        )
+        found = await _target(context, connection, entry, wanted)
         if found is None:
-            return None
-        parent = (found["parent_workflow_id"], found["parent_run_id"])
-        if wanted.child_workflow_only and parent != (
-            source.workflow_id,
-            source.run_id,
-        ):
             return None
         sent = await runs.send_in(
             connection,
@@ -193,6 +203,32 @@ async def _send(
         ):
             continue
         return sent
+
+
+async def _target(
+    context: Context, connection: Connection, entry: Entry, wanted: Any
+) -> Row | None:
+    """The run that is meant; where only a child may be, one that may be reached."""
+    target = wanted.workflow_execution
+    call = (connection, context.database, target.workflow_id, target.run_id or None)
+    found = await runs.find_in(*call)
+    if not wanted.child_workflow_only:
+        return found
+    if not _is_child(found, entry) or found["close_time"] is not None:
+        # Deliveries overtake each other. Whoever just makes the child is waited for.
+        starts = await outbox.early_starts(connection, context.database, entry)
+        if starts:
+            raise Early(starts[0])
+        found = await runs.find_in(*call)
+    return found if _is_child(found, entry) else None
+
+
+def _is_child(run: Row | None, entry: Entry) -> TypeGuard[Row]:
+    source = source_of(entry)
+    return run is not None and (
+        (run["parent_workflow_id"], run["parent_run_id"])
+        == (source.workflow_id, source.run_id)
+    )
 
 
 async def _followed(context: Context, connection: Connection, run: Row) -> bool:

@@ -62,6 +62,22 @@ async def take(
     return entry, None if answer is None else HistoryEvent.FromString(answer)
 
 
+async def early_starts(
+    connection: Connection, database: Database, entry: Entry
+) -> list[str]:
+    """Ids of its run's earlier starts of children that are not delivered yet."""
+    rows = await database.run(
+        connection,
+        "early_starts",
+        {
+            "workflow_uuid": entry.workflow_uuid,
+            "kind": Kind.START.value,
+            "event_id": entry.event_id,
+        },
+    )
+    return [row["entry_id"] for row in rows]
+
+
 async def keep_answer(
     connection: Connection, database: Database, entry: Entry, answer: HistoryEvent
 ) -> None:
