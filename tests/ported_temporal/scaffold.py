@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+from temporalio.worker._workflow_instance import _WorkflowLogicFlag
+
 from dbosify.api.common.v1 import WorkflowExecution
 from dbosify.api.enums.v1 import EventType
 from dbosify.api.history.v1 import HistoryEvent
@@ -32,6 +34,8 @@ from dbosify.worker.workflow_sandbox import (
 from tests.waiting import PATIENCE, eventually
 
 T = TypeVar("T")
+
+SINGLE_BATCH = _WorkflowLogicFlag.PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH
 
 TEST_ONLY_MODULES = (
     "_pytest",
@@ -92,6 +96,21 @@ def new_worker(
         workflow_failure_exception_types=workflow_failure_exception_types,
         **options,
     )
+
+
+def single_batch_worker(
+    client: Client, workflow_class: type, task_queue: str
+) -> Worker:
+    """A worker that runs no code between the jobs of an activation.
+
+    The SDK will do so by default one day; until then the choice is private. Nothing is
+    kept in memory between tasks, so that what comes together is met together.
+    """
+    worker = new_worker(
+        client, workflow_class, task_queue=task_queue, max_cached_workflows=0
+    )
+    worker._set_default_workflow_logic_flag(SINGLE_BATCH, enabled=True)
+    return worker
 
 
 def _forgivable(error: Exception) -> bool:
