@@ -32,6 +32,7 @@ PLANNED_FEATURES = frozenset(
     {
         "activity pause",
         "attached requests",
+        "batches",
         "cron schedules",
         "pending activities of closed runs",
         "run timeouts",
@@ -61,6 +62,7 @@ BUILT_FEATURES: frozenset[str] = frozenset(
         "async completion",
         "nexus operations",
         "attached requests",
+        "batches",
         "child workflows",
         "cron schedules",
         "external signals",
@@ -98,6 +100,7 @@ SERVER_SETTINGS = (
     "activity.enableStandalone=true",
     "activity.startDelayEnabled=true",
     "component.nexusoperations.recordCancelRequestCompletionEvents=true",
+    "frontend.MaxConcurrentBatchOperationPerNamespace=1000",
     "frontend.activityAPIsEnabled=true",
     "frontend.enableCancelWorkerPollsOnShutdown=true",
     "frontend.enableExecuteMultiOperation=true",

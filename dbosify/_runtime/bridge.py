@@ -36,6 +36,7 @@ from dbosify._store.runs import Claim
 from . import tuner
 from .activity_feed import ActivityFeed
 from .activity_worker import ActivityOptions, ActivityWorker
+from .batch_role import BatchRole
 from .due import DueRole
 from .host import Host
 from .local_activity_worker import LocalActivityWorker
@@ -98,6 +99,7 @@ class BridgeWorker:
         self._nexus: NexusWorker | None = None
         self._due: DueRole | None = None
         self._schedules: ScheduleRole | None = None
+        self._batches: BatchRole | None = None
         self._host: Host | None = None
         self._began = False
         self._entered = False
@@ -169,6 +171,8 @@ class BridgeWorker:
         self._due.start()
         self._schedules = ScheduleRole(host)
         self._schedules.start()
+        self._batches = BatchRole(host)
+        self._batches.start()
         self._metrics.count("worker_start")
         self._show_pollers()
         self.begun.set()
@@ -292,6 +296,8 @@ class BridgeWorker:
             await self._due.stop()
         if self._schedules is not None:
             await self._schedules.stop()
+        if self._batches is not None:
+            await self._batches.stop()
         if self._host is not None and self._entered:
             self._entered = False
             await self._host.leave(self)
@@ -329,6 +335,8 @@ class BridgeWorker:
             self._nexus.hint()
         if self._schedules is not None:
             self._schedules.on_hint(kind)
+        if self._batches is not None:
+            self._batches.on_hint(kind)
 
     def look_at(self, moment: float) -> None:
         """See `LocalWorker.look_at`."""

@@ -353,6 +353,11 @@ class Host:
     def _not_open(self, workflow_uuid: str) -> None:
         self.hints.watches(_close_of(workflow_uuid))
 
+    def batch_begun(self) -> None:
+        """See `Surroundings.batch_begun`."""
+        self.hints.here("batch", "")
+        self.hints.elsewhere("batch", "")
+
     def schedule_changed(self) -> None:
         """See `Surroundings.schedule_changed`."""
         self.hints.here("schedule", "")

@@ -87,6 +87,9 @@ class Surroundings(Protocol):
     ) -> QueryResult | None:
         """Ask a run that this process owns; None if it does not."""
 
+    def batch_begun(self) -> None:
+        """Tell workers that there is a batch operation to do."""
+
     def schedule_changed(self) -> None:
         """Tell workers that a schedule may be due at another time."""
 

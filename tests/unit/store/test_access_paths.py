@@ -39,6 +39,7 @@ PLAIN = {
     ),
     ("dbosify_nexus_operations", "(expires_at) WHERE (expires_at IS NOT NULL)"),
     ("dbosify_outbox", "(due_at)"),
+    ("dbosify_batches", "(started_at) WHERE (state = 1)"),
     ("dbosify_queries", "(task_queue, created_at) WHERE (answer IS NULL)"),
     ("notifications", "(destination_uuid) WHERE (NOT consumed)"),
     (
@@ -72,6 +73,7 @@ UNIQUE = {
     ("dbosify_nexus_endpoints", "(name)"),
     ("dbosify_nexus_operations", "(operation_key)"),
     ("dbosify_outbox", "(entry_id)"),
+    ("dbosify_batches", "(job_id)"),
     ("dbosify_schedules", "(schedule_id)"),
     ("dbosify_search_attributes", "(name)"),
     ("dbosify_updates", "(run_id, update_id)"),

@@ -45,6 +45,7 @@ from tests.waiting import eventually
 OUR_TABLES = {
     "dbosify_activities",
     "dbosify_alembic_version",
+    "dbosify_batches",
     "dbosify_executions",
     "dbosify_namespace",
     "dbosify_nexus_endpoints",
