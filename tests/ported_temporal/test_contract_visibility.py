@@ -32,7 +32,7 @@ from tests.ported_temporal.attribute_keys import (
     TEXT,
     ensure_keys,
 )
-from tests.ported_temporal.contract import refusal_of
+from tests.ported_temporal.contract import Refusal, refusal_of
 from tests.ported_temporal.kitchen_sink import (
     Action,
     AwaitSignal,
@@ -222,6 +222,12 @@ async def found(client: Client, family: Family, query: str) -> set[str]:
         ("SharedInt = 1 or (SharedInt = 2 and SharedBool = false)", "ab"),
         ("NOT (SharedInt = 1 OR SharedInt = 2)", "c"),
         ("  SharedInt = 1  ", "a"),
+        ("SharedInt = 1e0", "a"),
+        ("SharedDouble = 15e-1", "a"),
+        ("SharedInt < 99999999999999999999", "abc"),
+        ("StartTime > '0000-01-01T00:00:00Z'", "abcd"),
+        ("NOT SharedText = 'hello'", "cd"),
+        ("NOT (SharedKeyword = 'alpha' OR SharedInt IS NULL)", "bc"),
     ],
 )
 async def test_a_filter_finds_what_it_says(
@@ -482,6 +488,32 @@ REFUSED: Sequence[tuple[str, str]] = (
         "GROUP BY ExecutionStatus, WorkflowType",
         "operation is not supported: 'GROUP BY' clause supports only a single field",
     ),
+    ("SharedInt > 1e400", 'invalid expression: unable to parse value "1e400"'),
+    (
+        "ExecutionDuration > '9999999h'",
+        "invalid expression: invalid duration value for search attribute"
+        " ExecutionDuration: 9999999h",
+    ),
+    (
+        "WorkflowId = -'a'",
+        "invalid expression: unary operator not supported in \"-'a'\"",
+    ),
+    ("SharedInt = ~1", 'operation is not supported: unary operator "~"'),
+    (
+        "!SharedBool",
+        "operation is not supported: expression of type *sqlparser.UnaryExpr",
+    ),
+    ("@a = 1", "invalid search attribute: @a"),
+    (
+        "WorkflowId NOT LIKE 'a'",
+        "operation is not supported: operator 'NOT LIKE' not supported for Keyword type"
+        " search attribute 'WorkflowId'",
+    ),
+    ("GROUP BY", "malformed SQL query: syntax error at position 30"),
+    (
+        "(ORDER BY StartTime)",
+        "malformed SQL query: syntax error at position 34 near 'order'",
+    ),
     ("WorkflowId =", "malformed SQL query: syntax error at position 40"),
     ("(WorkflowId = 'a'", "malformed SQL query: syntax error at position 45"),
     ("WorkflowId IN ()", "malformed SQL query: syntax error at position 44"),
@@ -515,3 +547,25 @@ async def test_what_users_write_is_only_ever_a_value(
     quoted = text.replace("\\", "\\\\").replace("'", "''")
     assert await found(client, family, f"SharedKeyword = '{quoted}'") == set()
     assert await found(client, family, f"SharedKeyword != '{quoted}'") == set("abc")
+
+
+@pytest.mark.only_against("dbosify", "a server takes filters of 4 MB and any depth")
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("(" * 300_000, "it is longer than 262144 bytes"),
+        ("WorkflowId = '" + "x" * 300_000 + "'", "it is longer than 262144 bytes"),
+        (
+            "(" * 5_000 + "WorkflowId = 'a'" + ")" * 5_000,
+            "malformed SQL query: it is nested too deeply",
+        ),
+        ("WorkflowId = '\0'", "malformed SQL query: it has a NUL character"),
+    ],
+    ids=["junk", "a literal", "parentheses", "NUL"],
+)
+async def test_what_would_take_too_long_is_not_read(
+    client: Client, query: str, reason: str
+) -> None:
+    assert await refusal_of(listed(client, query)) == Refusal(
+        RPCStatusCode.INVALID_ARGUMENT, f"invalid query: {reason}"
+    )

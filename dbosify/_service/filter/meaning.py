@@ -14,7 +14,7 @@ from dbosify._model import search_attributes as attributes
 from dbosify._model.conditions import All, Any, Compare, Condition, Field, IsNull, Not
 from dbosify._service import errors
 
-from .syntax import invalid_query, parse
+from .syntax import invalid_query, parse, too_deep
 from .values import literal, name_of_node, typed
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _understand(query: str, reader: _Reader) -> Filter:
     try:
         return reader.read(parse(query))
     except RecursionError:
-        raise invalid_query("malformed SQL query: it is nested too deeply") from None
+        raise too_deep() from None
 
 
 class _Reader:
@@ -137,6 +137,8 @@ class _Reader:
     def _field(self, node: exp.Expr) -> Field:
         from sqlglot import exp
 
+        if isinstance(node, exp.Parameter):
+            raise invalid_query(f"invalid search attribute: @{node.name}")
         if not isinstance(node, exp.Column):
             raise invalid_query(
                 "invalid expression: must be a column name but was"
@@ -177,7 +179,8 @@ class _Reader:
                 return read(node)
         operator = _symbols().get(type(node))
         if operator is not None:
-            return self._compare(node, operator)
+            negated = "NOT " if node.args.get("negate") else ""
+            return self._compare(node, negated + operator)
         if isinstance(node, exp.Column):
             raise invalid_query("invalid expression: incomplete expression")
         raise invalid_query(

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sqlglot import exp
     from sqlglot.tokenizer_core import Token
 
+MOST_BYTES = 256 * 1024
+"""Of a query; the time that it takes to parse more would be missed elsewhere."""
+
 _STATEMENT = "select * from table1 "
 _BEFORE_OPERANDS = frozenset({"NOT", "-", "+", "!", "~", "@", ":", "BINARY"})
 _COMPARISONS = frozenset(
@@ -29,7 +32,8 @@ _CONNECTIVES = frozenset({"AND", "OR", "&&", "||"})
 _CLAUSES = frozenset({"ORDER", "GROUP", "HAVING", "LIMIT", "FOR"})
 _RESERVED = _CLAUSES | {
     *("AND", "OR", "XOR", "IN", "IS", "LIKE", "REGEXP", "BETWEEN", "NOT", "KEY"),
-    *("SELECT", "WHERE", "FROM", "UNION", "DROP", "TABLE", "COLLATE", "OFFSET"),
+    *("SELECT", "DISTINCT", "WHERE", "FROM", "UNION", "DROP", "TABLE", "COLLATE"),
+    "OFFSET",
 }
 _LITERALS = frozenset({"STRING", "NUMBER", "IDENTIFIER", "HEX_STRING", "BIT_STRING"})
 
@@ -37,6 +41,11 @@ _LITERALS = frozenset({"STRING", "NUMBER", "IDENTIFIER", "HEX_STRING", "BIT_STRI
 def invalid_query(reason: str) -> RPCError:
     """The error of a query, however it is wrong."""
     return errors.invalid(f"invalid query: {reason}")
+
+
+def too_deep() -> RPCError:
+    """The error of a query with too many parentheses in each other."""
+    return invalid_query("malformed SQL query: it is nested too deeply")
 
 
 def parse(query: str) -> exp.Select:
@@ -49,7 +58,9 @@ def parse(query: str) -> exp.Select:
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
-    query = query.strip()
+    if len(query.encode()) > MOST_BYTES:
+        raise invalid_query(f"it is longer than {MOST_BYTES} bytes")
+    query = query.strip().removesuffix(";").rstrip()
     clauses_only = " ".join(query[:40].upper().split())[:8] in ("GROUP BY", "ORDER BY")
     prefix = _STATEMENT if clauses_only else f"{_STATEMENT}where "
     text = prefix + query
@@ -64,9 +75,14 @@ def parse(query: str) -> exp.Select:
         _refuse_misplaced(text, [t for t in tokens if t.start >= len(prefix)])
     try:
         trees = dialect.parser().parse([_renamed(token) for token in tokens], text)
-    except (SqlglotError, RecursionError):
+    except SqlglotError:
         raise _malformed(text, len(text)) from None
+    except RecursionError:
+        raise too_deep() from None
     if len(trees) != 1 or not isinstance(trees[0], exp.Select):
+        raise _malformed(text, len(text))
+    group = trees[0].args.get("group")
+    if group is not None and not group.expressions:
         raise _malformed(text, len(text))
     return trees[0]
 
@@ -80,13 +96,20 @@ def _malformed(text: str, end: int, near: str = "") -> RPCError:
 
 
 def _renamed(token: Token) -> Token:
-    """STARTS_WITH is no word of MySQL's; GLOB stands for it in the tree."""
+    """STARTS_WITH is no word of MySQL's: GLOB stands for it in the tree.
+
+    An exclamation mark means less than NOT does; it is refused like a tilde.
+    """
     from sqlglot import TokenType
 
-    if token.token_type.name != "VAR" or token.text.upper() != "STARTS_WITH":
+    if token.token_type.name == "VAR" and token.text.upper() == "STARTS_WITH":
+        kind = TokenType.GLOB
+    elif token.text == "!" and token.token_type.name == "NOT":
+        kind = TokenType.TILDE
+    else:
         return token
     return type(token)(
-        TokenType.GLOB,
+        kind,
         token.text,
         line=token.line,
         col=token.col,
@@ -106,6 +129,10 @@ def _refuse_misplaced(text: str, tokens: Sequence[Token]) -> None:
     near = ""
     if word == "" or word == "$" or _is_name(word):
         near = token.text.lower() if word in _RESERVED else token.text
+        if word and near:
+            # Words that sqlglot takes for one: GROUP BY, MEMBER OF.
+            near = near.split()[0]
+            raise _malformed(text, token.start + len(near), near)
     raise _malformed(text, token.end + 1, near)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ STATUSES = {
     for name, n in WorkflowExecutionStatus.items()
 }
 """The numbers of statuses by the names that filters and groups call them."""
+
+_LONGEST = 2**63
+"""Nanoseconds that Go's durations have no room for any more."""
 
 _UNITS = {
     "ns": 1,
@@ -51,6 +55,9 @@ _VITESS = {
     "Boolean": "sqlparser.BoolVal",
     "Literal": "*sqlparser.SQLVal",
     "Placeholder": "*sqlparser.SQLVal",
+    "Cast": "*sqlparser.ConvertExpr",
+    "MatchAgainst": "*sqlparser.MatchExpr",
+    "BitwiseNot": "*sqlparser.UnaryExpr",
     "Neg": "*sqlparser.UnaryExpr",
     "Not": "*sqlparser.UnaryExpr",
 }
@@ -62,11 +69,9 @@ def name_of_node(node: exp.Expr) -> str:
 
     while isinstance(node, exp.Paren) and isinstance(node.this, exp.Not):
         node = node.this
-    if isinstance(node, exp.Func) and not isinstance(
-        node, (exp.Case, exp.Exists, exp.Collate)
-    ):
-        return "*sqlparser.FuncExpr"
     name = _VITESS.get(type(node).__name__)
+    if name is None and isinstance(node, exp.Func):
+        return "*sqlparser.FuncExpr"
     return name or "*sqlparser.BinaryExpr"
 
 
@@ -80,8 +85,15 @@ def literal(node: exp.Expr) -> Value:
 
     if isinstance(node, exp.Boolean):
         return bool(node.this)
-    if isinstance(node, exp.Neg) and _is_number(node.this):
+    if isinstance(node, exp.Neg):
+        if not _is_number(node.this):
+            raise invalid_query(
+                "invalid expression: unary operator not supported in"
+                f' "{node.sql("mysql")}"'
+            )
         return _negative(literal(node.this))
+    if isinstance(node, exp.BitwiseNot):
+        raise invalid_query('operation is not supported: unary operator "~"')
     if isinstance(node, exp.Literal):
         return str(node.this) if node.is_string else _number(str(node.this))
     if isinstance(node, (exp.Column, exp.Parameter)):
@@ -116,7 +128,10 @@ def _negative(value: Value) -> Value:
 def _number(text: str) -> Value:
     if text.isdecimal() and len(text) < 20 and int(text) < 2**63:
         return int(text)
-    return float(text)
+    number = float(text)
+    if math.isinf(number):
+        raise invalid_query(f'invalid expression: unable to parse value "{text}"')
+    return number
 
 
 def typed(field: Field, value: Value) -> Value:
@@ -224,4 +239,4 @@ def nanoseconds_of_span(text: str) -> int | None:
     if not spans or sum(len(span.group()) for span in spans) != len(digits):
         return None
     total = sum(Decimal(span.group(1)) * _UNITS[span.group(2)] for span in spans)
-    return sign * int(total)
+    return sign * int(total) if total < _LONGEST else None

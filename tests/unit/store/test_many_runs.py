@@ -14,10 +14,11 @@ from dbosify._store import visibility
 from dbosify._store.engine import Database
 from dbosify._store.migrate import ensure_schema
 from dbosify._store.url import DatabaseUrl
+from tests.waiting import eventually
 
 RUNS = 100_000
 LIMIT = 0.05
-"""Seconds, of the quickest of a few tries: others may use the machine, too."""
+"""Seconds."""
 
 TYPES = {"Customer": "Keyword", "Amount": "Int", "Tags": "KeywordList", "Note": "Text"}
 
@@ -87,18 +88,31 @@ async def test_usual_queries_take_less_than_50_milliseconds(
     database: Database, query: str, expected: int
 ) -> None:
     condition = understand(query, TYPES).condition
-    lists, counts = [], []
-    for _ in range(5):
+
+    async def quickly() -> None:
+        """Again if others kept the machine, or the vacuum from its work."""
         began_at = time.perf_counter()
         rows = await visibility.list_runs(
             database, condition, all_divisions=False, after=None, limit=21
         )
-        lists.append(time.perf_counter() - began_at)
-        began_at = time.perf_counter()
+        listed_at = time.perf_counter()
         counted = await visibility.count_runs(database, condition, all_divisions=False)
-        counts.append(time.perf_counter() - began_at)
-    await database.close()
-    assert sum(counted.values()) == expected
-    assert len(rows) == min(expected, 21)
-    assert min(lists) < LIMIT
-    assert min(counts) < LIMIT
+        counted_at = time.perf_counter()
+        assert sum(counted.values()) == expected
+        assert len(rows) == min(expected, 21)
+        slow = max(listed_at - began_at, counted_at - listed_at) >= LIMIT
+        if slow:
+            await vacuum(database)
+        assert not slow
+
+    try:
+        await eventually(quickly, patience=20, retry_on=AssertionError)
+    finally:
+        await database.close()
+
+
+async def vacuum(database: Database) -> None:
+    """Do what autovacuum does from time to time."""
+    pool = await database.pool()
+    async with pool.connection() as connection:
+        await connection.execute(f"VACUUM {database.schema}.dbosify_executions")
