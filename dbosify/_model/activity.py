@@ -52,7 +52,8 @@ class ActivityRow:
     """An activity as stored.
 
     With `eager` it runs in the process that owns its run and goes with it; otherwise it
-    is also a DBOS workflow on the activity queue, and `token` fences its attempts.
+    is also a DBOS workflow on the activity queue, and `token` fences its attempts. One
+    that belongs to no workflow has empty names of one.
     """
 
     task_id: str
@@ -69,3 +70,10 @@ class ActivityRow:
     deadline: float | None = None
     closing: tuple[HistoryEvent, ...] | None = None
     orphaned: bool = False
+    cancel_reason: str = ""
+    """Of one without a workflow, if its end was asked for just now."""
+
+    @property
+    def standalone(self) -> bool:
+        """Whether it belongs to no workflow."""
+        return not self.workflow_uuid

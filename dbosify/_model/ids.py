@@ -1,7 +1,8 @@
 """Names that tie Temporal's identifiers to DBOS's, and the seed derived from one.
 
 A Temporal run is the DBOS workflow `<workflow id>/<run id>`; an activity that waits
-on a queue is the DBOS workflow `<workflow id>/<run id>/activity/<scheduled event id>`.
+on a queue is the DBOS workflow `<workflow id>/<run id>/activity/<scheduled event id>`,
+one without a workflow is `<activity id>/<run id>`, as if it were a run.
 Run ids hold no slash, so both can be split again from the right.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 ACTIVITY_QUEUE_PREFIX = "activity:"
 """Keeps activity tasks apart from workflow tasks of an equally named task queue."""
 
+_RUN_ID_LENGTH = 36
 _MASK = 0xFFFFFFFFFFFFFFFF
 
 
@@ -33,9 +35,32 @@ def activity_task_id(uuid: str, scheduled_event_id: int) -> str:
     return f"{uuid}/activity/{scheduled_event_id}"
 
 
+def standalone_task_id(activity_id: str, run_id: str) -> str:
+    """The DBOS id of an activity that belongs to no workflow."""
+    return f"{activity_id}/{run_id}"
+
+
+def standalone_of(task_id: str) -> tuple[str, str]:
+    """The activity id and run id in such an id.
+
+    Raises:
+        ValueError: it is the id of something else.
+    """
+    activity_id, _, run_id = task_id.rpartition("/")
+    if not activity_id or len(run_id) != _RUN_ID_LENGTH:
+        raise ValueError(task_id)
+    return activity_id, run_id
+
+
 def scheduled_event_id_of(task_id: str) -> int:
     """The number in an activity's DBOS id."""
     return int(task_id.rpartition("/")[2])
+
+
+def is_task_of_run(task_id: str) -> bool:
+    """Whether it is the DBOS id of an activity that belongs to a run."""
+    uuid, _, number = task_id.rpartition("/activity/")
+    return bool(uuid) and number.isdecimal()
 
 
 def workflow_uuid_of_task(task_id: str) -> str:
@@ -44,10 +69,9 @@ def workflow_uuid_of_task(task_id: str) -> str:
     Raises:
         ValueError: it is the id of something else.
     """
-    uuid, _, number = task_id.rpartition("/activity/")
-    if not uuid or not number.isdecimal():
+    if not is_task_of_run(task_id):
         raise ValueError(task_id)
-    return uuid
+    return task_id.rpartition("/activity/")[0]
 
 
 def activity_queue(task_queue: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from . import clock
-from .protos import RetryPolicy
+from .protos import ActivityTaskScheduledEventAttributes, Duration, RetryPolicy
 
 _TIMEOUT_TYPES = ("StartToClose", "ScheduleToStart", "ScheduleToClose", "Heartbeat")
 
@@ -41,3 +43,61 @@ def problem(policy: RetryPolicy) -> str | None:
         if prefix == "TemporalTimeout" and colon and kind not in _TIMEOUT_TYPES:
             return f"Invalid timeout type value: {kind}."
     return None
+
+
+class Timeouts(Protocol):
+    """What asks for an activity: a workflow's command, or a client's request."""
+
+    @property
+    def schedule_to_close_timeout(self) -> Duration:
+        """All attempts together."""
+
+    @property
+    def schedule_to_start_timeout(self) -> Duration:
+        """The wait for a worker."""
+
+    @property
+    def start_to_close_timeout(self) -> Duration:
+        """One attempt."""
+
+    @property
+    def heartbeat_timeout(self) -> Duration:
+        """Between two signs of life."""
+
+
+def settle_timeouts(
+    result: ActivityTaskScheduledEventAttributes, source: Timeouts, *, within: float
+) -> None:
+    """Write an activity's timeouts as the server stores them.
+
+    Those that are not set take the schedule-to-close timeout, or the run's; none
+    exceeds the run's; the heartbeat timeout never exceeds start-to-close.
+
+    Args:
+        result: is changed.
+        source: the timeouts as asked for.
+        within: the timeout of the run in seconds, 0 if there is none.
+    """
+    close = clock.seconds(source.schedule_to_close_timeout)
+    to_start = clock.seconds(source.schedule_to_start_timeout)
+    start_to_close = clock.seconds(source.start_to_close_timeout)
+    if close > 0:
+        close = _cap(close, within)
+        to_start = _cap(to_start or close, close)
+        start_to_close = _cap(start_to_close or close, close)
+    else:
+        close = within
+        to_start = _cap(to_start or within, within)
+        start_to_close = _cap(start_to_close, within)
+    heartbeat = min(clock.seconds(source.heartbeat_timeout), start_to_close)
+    for field, value in (
+        (result.schedule_to_close_timeout, close),
+        (result.schedule_to_start_timeout, to_start),
+        (result.start_to_close_timeout, start_to_close),
+        (result.heartbeat_timeout, heartbeat),
+    ):
+        field.CopyFrom(clock.duration(value))
+
+
+def _cap(value: float, limit: float) -> float:
+    return min(value, limit) if limit > 0 else value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.activity.v1 import ActivityExecutionOutcome
 from temporalio.api.common.v1 import (
     ActivityType,
     Callback,
@@ -23,6 +24,7 @@ from temporalio.api.common.v1 import (
     WorkflowType,
 )
 from temporalio.api.enums.v1 import (
+    ActivityExecutionStatus,
     ApplicationErrorCategory,
     CancelExternalWorkflowExecutionFailedCause,
     CommandType,
@@ -110,7 +112,9 @@ __all__ = [
     "ActivityCancelReason",
     "ActivityCancellationDetails",
     "ActivityCancellationType",
+    "ActivityExecutionOutcome",
     "ActivityExecutionResult",
+    "ActivityExecutionStatus",
     "ActivityHeartbeat",
     "ActivityResolution",
     "ActivityTask",

@@ -54,6 +54,18 @@ SYSTEM: Mapping[str, str] = {
 }
 """What every run has of itself."""
 
+WORKFLOWS_ONLY_TEXT = (
+    *("WorkflowId", "WorkflowType", "ParentWorkflowId", "ParentRunId"),
+    *("RootWorkflowId", "RootRunId"),
+)
+WORKFLOWS_ONLY_NUMBERS = ("HistoryLength", "HistorySizeBytes")
+
+OF_ACTIVITIES: Mapping[str, str] = {
+    **SYSTEM,
+    **dict.fromkeys(("ActivityId", "ActivityType"), KEYWORD),
+}
+"""What a filter on activities may speak of; what only runs have is empty in them."""
+
 _OF_THE_SERVER = {
     "TemporalUsedWorkerDeploymentVersions": KEYWORD_LIST,
     "TemporalWorkerDeployment": KEYWORD,

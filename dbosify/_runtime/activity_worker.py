@@ -288,9 +288,12 @@ class ActivityWorker:
         task = ActivityTask(task_token=running.token)
         start = task.start
         start.workflow_namespace = self.options.namespace
-        start.workflow_type = row.workflow_type
-        start.workflow_execution.workflow_id = row.workflow_id
-        start.workflow_execution.run_id = row.run_id
+        if row.standalone:
+            start.run_id = row.run_id
+        else:
+            start.workflow_type = row.workflow_type
+            start.workflow_execution.workflow_id = row.workflow_id
+            start.workflow_execution.run_id = row.run_id
         start.activity_id = options.activity_id
         start.activity_type = options.activity_type.name
         for key, value in options.header.fields.items():

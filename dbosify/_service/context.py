@@ -139,6 +139,9 @@ class Attempt(Protocol):
     def canceled(self, now: float, details: Payloads | None, identity: str) -> None:
         """The attempt ended because it was asked to."""
 
+    def cancel(self, now: float) -> None:
+        """Somebody asks for the end."""
+
 
 class NexusCalls(Protocol):
     """What the core knows of the calls of an operation's handler; see its machine."""

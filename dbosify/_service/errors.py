@@ -76,6 +76,16 @@ def activity_not_pending(activity_id: str) -> RPCError:
     )
 
 
+def activity_not_found(activity_id: str) -> RPCError:
+    """No client started an activity of that id, or no attempt at it is under way."""
+    return not_found(f"activity not found for ID: {activity_id}")
+
+
+def failed_precondition(message: str) -> RPCError:
+    """What the request names is in no state for it."""
+    return error(RPCStatusCode.FAILED_PRECONDITION, message)
+
+
 def chain_mismatch() -> RPCError:
     """The run belongs to another chain than the request says."""
     return not_found("workflow execution not found")

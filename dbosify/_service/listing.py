@@ -20,7 +20,7 @@ from . import errors
 from .context import Context
 from .ending import find_run
 
-_MAX_PAGE = 1000
+MAX_PAGE = 1000
 
 
 async def page(
@@ -46,12 +46,12 @@ async def page(
     Raises:
         RPCError: the token is none of ours.
     """
-    size = _MAX_PAGE if size <= 0 or size > _MAX_PAGE else size
+    size = MAX_PAGE if size <= 0 or size > MAX_PAGE else size
     rows = await visibility.list_runs(
         context.database,
         condition,
         all_divisions=all_divisions,
-        after=_place(token),
+        after=place_of(token),
         limit=size + 1,
     )
     infos = [
@@ -59,10 +59,11 @@ async def page(
         for row in rows[:size]
         if row["dbos_status"] is not None  # else it was deleted through DBOS
     ]
-    return infos, _token(rows[size - 1]) if len(rows) > size else b""
+    return infos, token_of(rows[size - 1]) if len(rows) > size else b""
 
 
-def _token(row: dict[str, Any]) -> bytes:
+def token_of(row: dict[str, Any]) -> bytes:
+    """The token of the page after the one that ends with `row`."""
     closed = row["close_time"]
     return json.dumps(
         [
@@ -73,7 +74,12 @@ def _token(row: dict[str, Any]) -> bytes:
     ).encode()
 
 
-def _place(token: bytes) -> Place | None:
+def place_of(token: bytes) -> Place | None:
+    """Where a token says that a page begins.
+
+    Raises:
+        RPCError: it is none of ours.
+    """
     if not token:
         return None
     try:

@@ -33,7 +33,9 @@ def tell(around: Surroundings, row: ActivityRow, stored: Rows) -> None:
     """
     if not stored:
         return
-    if row.state is AttemptState.OVER:
+    if row.standalone and row.state is AttemptState.OVER:
+        around.closed(row.task_id, None)
+    elif row.state is AttemptState.OVER:
         around.messaged(stored[0]["workflow_uuid"])
         if stored[0]["executor_id"] is None:
             around.run_queued(stored[0]["queue_name"])

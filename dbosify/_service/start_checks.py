@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
-from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import (
+    StartActivityExecutionRequest,
+    StartWorkflowExecutionRequest,
+)
 
 from dbosify._model import clock, cron
 from dbosify._model.nexus import SYSTEM_CALLBACK
@@ -121,9 +124,11 @@ def _check_cron(text: str) -> None:
 
 
 def check_task_queue(
-    request: StartWorkflowExecutionRequest | NewWorkflowExecutionInfo,
+    request: StartWorkflowExecutionRequest
+    | NewWorkflowExecutionInfo
+    | StartActivityExecutionRequest,
 ) -> None:
-    """Check the task queue that a workflow is to run on.
+    """Check the task queue on which something is to run.
 
     Raises:
         RPCError: with the server's text for the first thing wrong.

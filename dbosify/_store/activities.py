@@ -11,9 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dbosify._model import ids, journal
+from dbosify._model import ids, journal, standalone
 from dbosify._model.activity import ActivityRow, AttemptState, Pause, Progress
-from dbosify._model.protos import Failure, HistoryEvent, Payloads
+from dbosify._model.protos import (
+    ActivityExecutionOutcome,
+    Failure,
+    HistoryEvent,
+    Payloads,
+)
 
 from .engine import Call, Connection, Database
 from .runs import PARKED_FOR_EVER, Owner
@@ -28,7 +33,8 @@ class Known:
     state: AttemptState
 
 
-def _row(row: dict[str, Any], orphaned: bool = False) -> ActivityRow:
+def of_row(row: dict[str, Any], orphaned: bool = False) -> ActivityRow:
+    """An activity as a statement tells of it."""
     details, failure = row["heartbeat_details"], row["last_failure"]
     progress = Progress(
         attempt=row["attempt"],
@@ -46,10 +52,10 @@ def _row(row: dict[str, Any], orphaned: bool = False) -> ActivityRow:
     )
     return ActivityRow(
         task_id=row["task_id"],
-        workflow_uuid=row["workflow_uuid"],
-        workflow_id=row["workflow_id"],
+        workflow_uuid=row["workflow_uuid"] or "",
+        workflow_id=row["workflow_id"] or "",
         run_id=row["run_id"],
-        workflow_type=row["workflow_type"],
+        workflow_type=row["workflow_type"] or "",
         scheduled=HistoryEvent.FromString(row["task"]),
         progress=progress,
         state=AttemptState(row["state"]),
@@ -69,7 +75,7 @@ def _pause(row: dict[str, Any]) -> Pause | None:
 async def of_run(database: Database, run_id: str) -> list[ActivityRow]:
     """The activities of a run that are not over."""
     rows = await database.fetch("load_activities", {"run_id": run_id})
-    return [_row(row) for row in rows]
+    return [of_row(row) for row in rows]
 
 
 async def claim(
@@ -93,7 +99,7 @@ async def claim(
             "now": now,
         },
     )
-    return [_row(row) for row in rows]
+    return [of_row(row) for row in rows]
 
 
 async def find(
@@ -108,7 +114,7 @@ async def find(
         "find_activity",
         {"run_id": run_id, "task_id": task_id, "activity_id": activity_id},
     )
-    return _row(rows[0]) if rows else None
+    return of_row(rows[0]) if rows else None
 
 
 def outcome(row: ActivityRow) -> Call:
@@ -187,8 +193,11 @@ def postpone(row: ActivityRow) -> Call:
 
 
 def end(row: ActivityRow) -> Call:
-    """The activity is over: its run gets a message."""
+    """The activity is over: its run gets a message, if it has one."""
     assert row.closing is not None, "the attempt machine closed it"
+    if row.standalone:
+        status, outcome = standalone.outcome_of(row.closing, row.cancel_reason)
+        return end_standalone(row, status, outcome)
     return Call(
         "end_activity",
         {
@@ -196,6 +205,30 @@ def end(row: ActivityRow) -> Call:
             "token": row.token,
             "dbos_status": _dbos_status(row.closing[-1]),
             "events": journal.pack(row.closing),
+        },
+    )
+
+
+def end_standalone(
+    row: ActivityRow, status: int, outcome: ActivityExecutionOutcome
+) -> Call:
+    """An activity without a workflow is over: its own row tells how."""
+    progress = row.progress
+    return Call(
+        "end_standalone",
+        {
+            "task_id": row.task_id,
+            "token": row.token,
+            "status": status,
+            "dbos_status": standalone.DBOS_STATUSES[status],
+            "outcome": outcome.SerializeToString(),
+            "attempt": progress.attempt,
+            "started": progress.started_at,
+            "completed": standalone.last_attempt_end(row),
+            "heartbeat": progress.heartbeat_at,
+            "details": _bytes(progress.heartbeat),
+            "failure": _bytes(standalone.last_failure(row, outcome)),
+            "identity": progress.identity,
         },
     )
 
@@ -242,7 +275,7 @@ async def due(database: Database, connection: Connection) -> list[ActivityRow]:
     live = await database.run(connection, "live_workers", {"executor_ids": executors})
     alive = {row["executor_id"] for row in live}
     return [
-        _row(row, orphaned=row["executor_id"] not in {None, *alive}) for row in found
+        of_row(row, orphaned=row["executor_id"] not in {None, *alive}) for row in found
     ]
 
 

@@ -19,6 +19,11 @@ from psycopg import sql
 from dbosify._model import conditions as model
 from dbosify._model import search_attributes as attributes
 from dbosify._model.conditions import Compare, Condition, Field, IsNull
+from dbosify._model.search_attributes import (
+    WORKFLOWS_ONLY_NUMBERS,
+    WORKFLOWS_ONLY_TEXT,
+)
+from dbosify._model.standalone import NAMES
 
 from . import statements
 from .engine import Database, Rows
@@ -50,6 +55,25 @@ _OF_SCHEDULES: dict[str, sql.Composable] = {
     "ScheduleId": sql.SQL("e.schedule_id"),
     "TemporalSchedulePaused": sql.SQL("e.paused"),
 }
+_STATUS = " ".join(f"WHEN {n} THEN '{name}'" for n, name in NAMES.items())
+_ACTIVITY_COLUMNS: dict[str, sql.Composable] = {
+    name: sql.SQL(text)
+    for name, text in {
+        "ActivityId": "e.activity_id",
+        "RunId": "e.run_id",
+        "ActivityType": "e.activity_type",
+        "TaskQueue": "e.task_queue",
+        "ExecutionStatus": f"CASE e.status {_STATUS} END",
+        "StartTime": "e.start_time",
+        "ExecutionTime": "e.execution_time",
+        "CloseTime": "e.close_time",
+        "StateTransitionCount": "e.transitions",
+        "ExecutionDuration": _NANOSECONDS.format("(e.close_time - e.execution_time)"),
+        # What only workflows have is known, and activities have none of it.
+        **dict.fromkeys(WORKFLOWS_ONLY_TEXT, "NULL::text"),
+        **dict.fromkeys(WORKFLOWS_ONLY_NUMBERS, "NULL::numeric"),
+    }.items()
+}
 _OPERATORS = {op: sql.SQL(op) for op in ("=", "<", "<=", ">", ">=")} | {
     "!=": sql.SQL("<>")
 }
@@ -64,7 +88,7 @@ _TRUE = sql.SQL("true")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A run in the order of lists: the next page begins after it."""
+    """A run, or an activity, in the order of lists: the next page begins after it."""
 
     close_time: datetime | None
     start_time: datetime
@@ -217,16 +241,16 @@ async def list_runs(
     text, params = _composed(
         "list_runs", database, condition, all_divisions=all_divisions
     )
-    return await database.fetch_composed(
-        text,
-        params
-        | {
-            "limit": limit,
-            "close_time": after.close_time if after else None,
-            "start_time": after.start_time if after else None,
-            "run_id": after.run_id if after else None,
-        },
-    )
+    return await database.fetch_composed(text, params | _page(after, limit))
+
+
+def _page(after: Place | None, limit: int) -> dict[str, Anything]:
+    return {
+        "limit": limit,
+        "close_time": after.close_time if after else None,
+        "start_time": after.start_time if after else None,
+        "run_id": after.run_id if after else None,
+    }
 
 
 async def count_runs(
@@ -244,8 +268,40 @@ def of_schedules(
     name: str, database: Database, condition: Condition | None
 ) -> tuple[bytes, dict[str, Anything]]:
     """A statement about the schedules that meet a condition, and its parameters."""
-    composer = _Composer(_OF_SCHEDULES)
+    return _about(_OF_SCHEDULES, name, database, condition)
+
+
+def _about(
+    columns: Mapping[str, sql.Composable],
+    name: str,
+    database: Database,
+    condition: Condition | None,
+) -> tuple[bytes, dict[str, Anything]]:
+    composer = _Composer(columns)
     whole: sql.Composable = _TRUE
     if condition is not None:
         whole = composer.compose(condition, positive=True)
     return statements.composed(name, database.schema, whole), composer.params
+
+
+def _of_activities(
+    name: str, database: Database, condition: Condition | None
+) -> tuple[bytes, dict[str, Anything]]:
+    return _about(_ACTIVITY_COLUMNS, name, database, condition)
+
+
+async def list_activities(
+    database: Database, condition: Condition | None, *, after: Place | None, limit: int
+) -> Rows:
+    """A page of the activities without a workflow that meet a condition."""
+    text, params = _of_activities("list_standalone", database, condition)
+    return await database.fetch_composed(text, params | _page(after, limit))
+
+
+async def count_activities(
+    database: Database, condition: Condition | None
+) -> dict[int, int]:
+    """How many activities of each status meet a condition."""
+    text, params = _of_activities("count_standalone", database, condition)
+    rows = await database.fetch_composed(text, params)
+    return {row["status"]: row["activities"] for row in rows}

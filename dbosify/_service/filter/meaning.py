@@ -20,6 +20,8 @@ from .values import literal, name_of_node, typed
 if TYPE_CHECKING:
     from sqlglot import exp
 
+    from dbosify._model.conditions import Value
+
 DIVISION = "TemporalNamespaceDivision"
 
 _PREFIX = "Temporal"
@@ -55,17 +57,23 @@ class Filter:
     """Whether it speaks of the attribute that else hides runs of the system's own."""
 
 
-def understand(query: str, custom: Mapping[str, str]) -> Filter:
+def understand(
+    query: str,
+    custom: Mapping[str, str],
+    system: Mapping[str, str] = attributes.SYSTEM,
+) -> Filter:
     """The meaning of a query.
 
     Args:
         query: as the client sent it.
         custom: the registered search attributes and their types.
+        system: what everything that the query is about has of itself; statuses of
+            other things than runs are not checked.
 
     Raises:
         RPCError: in the server's words.
     """
-    return _understand(query, _Reader(custom))
+    return _understand(query, _Reader(custom, system))
 
 
 def understand_for_schedules(query: str, custom: Mapping[str, str]) -> Filter:
@@ -95,8 +103,13 @@ def _understand(query: str, reader: _Reader) -> Filter:
 class _Reader:
     """Reads one tree."""
 
-    def __init__(self, custom: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        custom: Mapping[str, str],
+        system: Mapping[str, str] = attributes.SYSTEM,
+    ) -> None:
         self._custom = custom
+        self._system = system
         self._names: set[str] = set()
 
     def read(self, tree: exp.Select) -> Filter:
@@ -157,8 +170,8 @@ class _Reader:
         raise invalid_query(f"invalid search attribute: {name}")
 
     def _known(self, name: str) -> Field | None:
-        if name in attributes.SYSTEM:
-            return Field(name, attributes.SYSTEM[name], system=True)
+        if name in self._system:
+            return Field(name, self._system[name], system=True)
         kind = attributes.PREDEFINED.get(name) or self._custom.get(name)
         return None if kind is None else Field(name, kind, system=False)
 
@@ -210,7 +223,7 @@ class _Reader:
     def _compare(self, node: exp.Expr, operator: str) -> Condition:
         field = self._field(node.this)
         given = literal(node.expression)
-        value = typed(field, given)
+        value = self._typed(field, given)
         _check(field, operator)
         if operator.endswith("STARTS_WITH") and not isinstance(value, str):
             # Statuses are numbers in the database; Temporal's words say it otherwise.
@@ -229,18 +242,24 @@ class _Reader:
             field, "prefix" if operator == "STARTS_WITH" else operator, value
         )
 
+    def _typed(self, field: Field, value: Value) -> Value:
+        of_runs = self._system is attributes.SYSTEM
+        return typed(field, value, of_runs=of_runs)
+
     def _in(self, node: exp.In, *, negated: bool = False) -> Condition:
         field = self._field(node.this)
         query = node.args.get("query")
         nodes = node.expressions if query is None else [query]
-        values = [typed(field, literal(each)) for each in nodes]
+        values = [self._typed(field, literal(each)) for each in nodes]
         _check(field, "NOT IN" if negated else "IN")
         among = Any(tuple(Compare(field, "=", value) for value in values))
         return Not(among) if negated else among
 
     def _between(self, node: exp.Between) -> Condition:
         field = self._field(node.this)
-        low, high = (typed(field, literal(node.args[end])) for end in ("low", "high"))
+        low, high = (
+            self._typed(field, literal(node.args[end])) for end in ("low", "high")
+        )
         if field.kind not in _RANGED:
             raise invalid_query(
                 "invalid expression: cannot do range condition on search attribute"

@@ -134,13 +134,18 @@ def _number(text: str) -> Value:
     return number
 
 
-def typed(field: Field, value: Value) -> Value:
+def typed(field: Field, value: Value, *, of_runs: bool = True) -> Value:
     """The value as conditions on `field` want it.
+
+    Args:
+        field: what the value is compared with.
+        value: of the literal.
+        of_runs: whether a status is one of a run's.
 
     Raises:
         RPCError: it is of another type, or not to be understood.
     """
-    if field.system and field.name == "ExecutionStatus":
+    if field.system and field.name == "ExecutionStatus" and of_runs:
         return _status(field, value)
     if field.system and field.name == "ExecutionDuration":
         return _duration(field, value)

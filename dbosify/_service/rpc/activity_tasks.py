@@ -1,7 +1,8 @@
 """The eight RPCs by which an activity is spoken for from outside of its worker.
 
 Heartbeat, completion, failure and cancellation, each with the token of an attempt or
-with the ids of workflow, run and activity. The attempt machine decides, and its row is
+with the ids of workflow, run and activity; of an activity that a client started, the
+workflow id is empty and the run is its own. The attempt machine decides, and its row is
 written as whoever runs an attempt would; the row's token says who was first.
 """
 
@@ -21,7 +22,7 @@ from dbosify._model.protos import Failure, Payloads
 from dbosify._service import errors, settling, validate
 from dbosify._service.context import Attempt, Context
 from dbosify._service.ending import find_run
-from dbosify._store import activities
+from dbosify._store import activities, standalone
 
 Change = Callable[[Attempt, float], None]
 
@@ -30,7 +31,7 @@ _STARTED = AttemptState.STARTED
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """How a request names an activity of a run."""
+    """How a request names an activity of a run, or one without a workflow."""
 
     workflow_id: str
     run_id: str | None
@@ -40,6 +41,8 @@ class _Name:
 
     def gone(self) -> Exception:
         """What a request is told whose attempt is not under way."""
+        if not self.workflow_id:
+            return errors.activity_not_found(self.activity_id or "")
         if self.task_id is not None:
             return errors.attempt_gone()
         return errors.activity_not_pending(self.activity_id or "")
@@ -183,6 +186,9 @@ def _by_token(token: bytes) -> _Name:
         raise errors.invalid("Task token not set on request.")
     try:
         task_id, secret = json.loads(token)
+        if not ids.is_task_of_run(str(task_id)):
+            activity_id, run_id = ids.standalone_of(str(task_id))
+            return _Name("", run_id, validate.clean(activity_id), task_id, secret)
         workflow_uuid = ids.workflow_uuid_of_task(str(task_id))
     except (ValueError, TypeError):
         raise errors.invalid("Error deserializing task token.") from None
@@ -202,8 +208,6 @@ def _by_id(request: Any) -> _Name:
             uuid.UUID(request.run_id)
         except ValueError:
             raise errors.invalid("RunId is not valid UUID.") from None
-    if not request.workflow_id:
-        raise errors.not_found(f"activity not found for ID: {request.activity_id}")
     return _Name(
         validate.clean(request.workflow_id),
         request.run_id or None,
@@ -232,7 +236,7 @@ async def _change(
         now = context.around.now().ToNanoseconds() / 1e9
         if row.state is not _STARTED:
             if starter is None:
-                raise errors.attempt_gone()
+                raise errors.attempt_gone() if name.workflow_id else name.gone()
             if row.state is AttemptState.BACKOFF:
                 machine.due(now)
             machine.start(now, identity=starter, token=str(uuid.uuid4()))
@@ -254,6 +258,8 @@ async def _store(context: Context, row: ActivityRow) -> bool:
 
 
 async def _find(context: Context, name: _Name) -> ActivityRow:
+    if not name.workflow_id:
+        return await _find_standalone(context, name)
     run = await find_run(context, name.workflow_id, name.run_id)
     if run is None:
         raise errors.workflow_not_found(name.workflow_id, name.run_id or "")
@@ -266,5 +272,14 @@ async def _find(context: Context, name: _Name) -> ActivityRow:
     if row is None or (name.token is not None and row.token != name.token):
         if run["close_time"] is not None:
             raise errors.already_completed()
+        raise name.gone()
+    return row
+
+
+async def _find_standalone(context: Context, name: _Name) -> ActivityRow:
+    activity_id = name.activity_id or ""
+    found = await standalone.find(context.database, activity_id, name.run_id)
+    row = None if found is None else standalone.attempt(found)
+    if row is None or (name.token is not None and row.token != name.token):
         raise name.gone()
     return row

@@ -29,4 +29,4 @@ SELECT started.*, e.workflow_type, e.workflow_id,
        EXTRACT(epoch FROM started.started_at)::float8 AS started_s,
        EXTRACT(epoch FROM started.completed_at)::float8 AS completed_s,
        EXTRACT(epoch FROM started.heartbeat_at)::float8 AS heartbeat_s
-FROM started JOIN {schema}.dbosify_executions e USING (workflow_uuid)
+FROM started LEFT JOIN {schema}.dbosify_executions e USING (workflow_uuid)

@@ -6,7 +6,7 @@ SELECT a.*, e.workflow_type, e.workflow_id,
        EXTRACT(epoch FROM a.completed_at)::float8 AS completed_s,
        EXTRACT(epoch FROM a.heartbeat_at)::float8 AS heartbeat_s
 FROM {schema}.dbosify_activities a
-JOIN {schema}.dbosify_executions e USING (workflow_uuid)
+LEFT JOIN {schema}.dbosify_executions e USING (workflow_uuid)
 JOIN {schema}.workflow_status w ON w.workflow_uuid = a.task_id
 LEFT JOIN {schema}.dbosify_workers live ON live.executor_id = a.executor_id
 WHERE NOT a.eager

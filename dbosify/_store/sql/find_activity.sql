@@ -6,7 +6,7 @@ SELECT a.*, e.workflow_type, e.workflow_id,
        EXTRACT(epoch FROM a.completed_at)::float8 AS completed_s,
        EXTRACT(epoch FROM a.heartbeat_at)::float8 AS heartbeat_s
 FROM {schema}.dbosify_activities a
-JOIN {schema}.dbosify_executions e USING (workflow_uuid)
+LEFT JOIN {schema}.dbosify_executions e USING (workflow_uuid)
 WHERE a.run_id = %(run_id)s
   AND (a.task_id = %(task_id)s OR a.activity_id = %(activity_id)s)
 ORDER BY a.scheduled_event_id

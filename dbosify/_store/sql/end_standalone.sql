@@ -1,0 +1,29 @@
+-- An activity without a workflow is over, if the attempt is still the valid one.
+-- Index: primary keys; the task's status row is locked first, as claims do.
+WITH task AS (
+  SELECT workflow_uuid, queue_name FROM {schema}.workflow_status
+  WHERE workflow_uuid = %(task_id)s
+  FOR NO KEY UPDATE
+), ended AS (
+  DELETE FROM {schema}.dbosify_activities a
+  WHERE a.task_id = %(task_id)s AND a.token IS NOT DISTINCT FROM %(token)s
+    AND (SELECT count(*) FROM task) >= 0 -- after the lock
+  RETURNING a.task_id, a.heartbeats, a.cancel_requested
+), status AS (
+  UPDATE {schema}.workflow_status w
+  SET status = %(dbos_status)s, owner_xid = NULL, delay_until_epoch_ms = NULL,
+      completed_at = (EXTRACT(epoch FROM now()) * 1000)::bigint
+  FROM ended WHERE w.workflow_uuid = ended.task_id
+), told AS (
+  UPDATE {schema}.dbosify_standalone s
+  SET status = %(status)s, close_time = {schema}.dbosify_now(), outcome = %(outcome)s,
+      attempt = %(attempt)s, started_at = to_timestamp(%(started)s),
+      completed_at = to_timestamp(%(completed)s),
+      heartbeat_at = to_timestamp(%(heartbeat)s), heartbeat_details = %(details)s,
+      last_failure = %(failure)s, worker_identity = %(identity)s,
+      heartbeats = ended.heartbeats,
+      transitions = 2 * %(attempt)s + (%(started)s::float8 IS NOT NULL)::int
+                    + ended.cancel_requested::int + ended.heartbeats
+  FROM ended WHERE s.task_id = ended.task_id
+)
+SELECT task.* FROM ended JOIN task ON task.workflow_uuid = ended.task_id
