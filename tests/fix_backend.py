@@ -72,6 +72,7 @@ BUILT_FEATURES: frozenset[str] = frozenset(
         "schedules",
         "signal-with-start",
         "size limits",
+        "standalone activities",
         "suggested continue-as-new limit",
         "time skipping",
         "typed search attributes",

@@ -56,7 +56,6 @@ def info(
         getattr(shown, name).CopyFrom(getattr(request, name))
     shown.search_attributes.SetInParent()
     for name, payload in _attributes(found).items():
-        payload.metadata.pop("type", None)
         shown.search_attributes.indexed_fields[name].CopyFrom(payload)
     _times(shown, found)
     if found["close_time"] is None:

@@ -8,7 +8,8 @@ WITH task AS (
   DELETE FROM {schema}.dbosify_activities a
   WHERE a.task_id = %(task_id)s AND a.token IS NOT DISTINCT FROM %(token)s
     AND (SELECT count(*) FROM task) >= 0 -- after the lock
-  RETURNING a.task_id, a.heartbeats, a.cancel_requested
+  RETURNING a.task_id, a.heartbeats, a.cancel_requested, a.heartbeat_at,
+            a.heartbeat_details
 ), status AS (
   UPDATE {schema}.workflow_status w
   SET status = %(dbos_status)s, owner_xid = NULL, delay_until_epoch_ms = NULL,
@@ -19,7 +20,10 @@ WITH task AS (
   SET status = %(status)s, close_time = {schema}.dbosify_now(), outcome = %(outcome)s,
       attempt = %(attempt)s, started_at = to_timestamp(%(started)s),
       completed_at = to_timestamp(%(completed)s),
-      heartbeat_at = to_timestamp(%(heartbeat)s), heartbeat_details = %(details)s,
+      heartbeat_at = greatest(ended.heartbeat_at, to_timestamp(%(heartbeat)s)),
+      heartbeat_details = CASE
+        WHEN ended.heartbeat_at > coalesce(to_timestamp(%(heartbeat)s), '-infinity')
+        THEN ended.heartbeat_details ELSE %(details)s END,
       last_failure = %(failure)s, worker_identity = %(identity)s,
       heartbeats = ended.heartbeats,
       transitions = 2 * %(attempt)s + (%(started)s::float8 IS NOT NULL)::int

@@ -10,7 +10,11 @@ WITH task AS (
       cancel_requested = %(cancel_requested)s,
       attempt_scheduled_at = to_timestamp(%(attempt_scheduled)s),
       completed_at = to_timestamp(%(completed)s), started_at = NULL,
-      heartbeat_at = to_timestamp(%(heartbeat)s), heartbeat_details = %(details)s,
+      -- Somebody else may have beaten for it, of which its own process knows nothing.
+      heartbeat_details = CASE
+        WHEN heartbeat_at > coalesce(to_timestamp(%(heartbeat)s), '-infinity')
+        THEN heartbeat_details ELSE %(details)s END,
+      heartbeat_at = greatest(heartbeat_at, to_timestamp(%(heartbeat)s)),
       last_failure = %(failure)s, executor_id = NULL, token = NULL,
       deadline = to_timestamp(%(deadline)s), reset_requested = false
   WHERE task_id = %(task_id)s
