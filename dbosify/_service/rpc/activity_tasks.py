@@ -19,6 +19,7 @@ from temporalio.api.workflowservice import v1
 from dbosify._model import ids
 from dbosify._model.activity import ActivityRow, AttemptState
 from dbosify._model.protos import Failure, Payloads
+from dbosify._model.standalone import NAMES
 from dbosify._service import errors, settling, validate
 from dbosify._service.context import Attempt, Context
 from dbosify._service.ending import find_run
@@ -231,7 +232,7 @@ async def _change(
         RPCError: there is no such activity, or no attempt of that name.
     """
     while True:
-        row = await _find(context, name)
+        row = await _find(context, name, starts=starter is not None)
         machine = context.around.attempt(row)
         now = context.around.now().ToNanoseconds() / 1e9
         if row.state is not _STARTED:
@@ -257,9 +258,9 @@ async def _store(context: Context, row: ActivityRow) -> bool:
     return bool(rows)
 
 
-async def _find(context: Context, name: _Name) -> ActivityRow:
+async def _find(context: Context, name: _Name, *, starts: bool) -> ActivityRow:
     if not name.workflow_id:
-        return await _find_standalone(context, name)
+        return await _find_standalone(context, name, starts=starts)
     run = await find_run(context, name.workflow_id, name.run_id)
     if run is None:
         raise errors.workflow_not_found(name.workflow_id, name.run_id or "")
@@ -276,10 +277,16 @@ async def _find(context: Context, name: _Name) -> ActivityRow:
     return row
 
 
-async def _find_standalone(context: Context, name: _Name) -> ActivityRow:
+async def _find_standalone(
+    context: Context, name: _Name, *, starts: bool
+) -> ActivityRow:
     activity_id = name.activity_id or ""
     found = await standalone.find(context.database, activity_id, name.run_id)
     row = None if found is None else standalone.attempt(found)
+    if found is not None and row is None and starts:
+        raise errors.failed_precondition(
+            f"invalid transition from {NAMES[found['status']]}"
+        )
     if row is None or (name.token is not None and row.token != name.token):
         raise name.gone()
     return row

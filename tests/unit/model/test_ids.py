@@ -65,3 +65,19 @@ def test_the_run_of_an_activity_can_be_told_from_its_name(workflow_id: str) -> N
 def test_other_names_are_no_activities(name: str) -> None:
     with pytest.raises(ValueError, match=re.escape(repr(name)[1:-1])):
         ids.workflow_uuid_of_task(name)
+
+
+@pytest.mark.parametrize("activity_id", ["a", "orders/1", "a/activity/5", "/"])
+def test_an_activity_without_a_workflow_can_be_told_from_its_name(
+    activity_id: str,
+) -> None:
+    run_id = "11111111-1111-1111-1111-111111111111"
+    task_id = ids.standalone_task_id(activity_id, run_id)
+    assert ids.standalone_of(task_id) == (activity_id, run_id)
+    assert not ids.is_task_of_run(task_id)
+
+
+@pytest.mark.parametrize("name", ["a", "a/b", "/11111111-1111-1111-1111-111111111111"])
+def test_what_is_no_name_of_such_an_activity_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(name)):
+        ids.standalone_of(name)

@@ -25,6 +25,15 @@ PLAIN = {
         "gin (search_attributes jsonb_path_ops) WHERE (search_attributes IS NOT NULL)",
     ),
     (
+        "dbosify_standalone",
+        "(COALESCE(close_time, 'infinity'::timestamp with time zone),"
+        " start_time, run_id)",
+    ),
+    (
+        "dbosify_standalone",
+        "gin (search_attributes jsonb_path_ops) WHERE (search_attributes IS NOT NULL)",
+    ),
+    (
         "dbosify_executions",
         "(expires_at) WHERE ((close_time IS NULL) AND (expires_at IS NOT NULL))",
     ),
@@ -76,6 +85,10 @@ UNIQUE = {
     ("dbosify_batches", "(job_id)"),
     ("dbosify_schedules", "(schedule_id)"),
     ("dbosify_search_attributes", "(name)"),
+    ("dbosify_standalone", "(run_id)"),
+    ("dbosify_standalone", "(task_id)"),
+    ("dbosify_standalone", "(activity_id, run_number)"),
+    ("dbosify_standalone", "(activity_id) WHERE (close_time IS NULL)"),
     ("dbosify_updates", "(run_id, update_id)"),
 }
 

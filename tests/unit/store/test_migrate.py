@@ -55,6 +55,7 @@ OUR_TABLES = {
     "dbosify_rates",
     "dbosify_schedules",
     "dbosify_search_attributes",
+    "dbosify_standalone",
     "dbosify_updates",
     "dbosify_virtual_time",
     "dbosify_workers",

@@ -72,6 +72,7 @@ def upgrade(*, op: Operations, schema: str) -> None:
         schema=schema,
         postgresql_using="gin",
         postgresql_ops={"search_attributes": "jsonb_path_ops"},
+        postgresql_where=sa.text("search_attributes IS NOT NULL"),
         if_not_exists=True,
     )
     quoted = op.get_bind().dialect.identifier_preparer.quote_identifier(schema)
