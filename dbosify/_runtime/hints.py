@@ -100,6 +100,13 @@ class Hints:
         if self._sender is None or self._sender.done():
             self._sender = asyncio.get_running_loop().create_task(self._send())
 
+    async def idle(self) -> None:
+        """Wait until the running loop has sent its hints."""
+        sender = self._sender
+        here = asyncio.get_running_loop()
+        if sender is not None and sender.get_loop() is here:
+            await asyncio.wait([sender])
+
     async def _send(self) -> None:
         while self._outgoing:
             hints, self._outgoing = self._outgoing, set()

@@ -167,6 +167,7 @@ class Host:
         writer = self._writers.known()
         if writer is not None:
             await writer.close()
+        await self.hints.idle()
         await self.database.close()
 
     # Workers.

@@ -21,7 +21,10 @@ SQL = "dbosify/_store/sql/"
 NAMES = [Path(path).stem for path in files() if path.startswith(SQL)]
 
 LOADERS = frozenset(
-    {"Call", "_composed", "_run", "bound", "fetch", "load", "of_schedules", "run"}
+    {
+        *("Call", "_composed", "_of_activities", "_run", "bound", "fetch", "load"),
+        *("of_schedules", "run"),
+    }
 )
 """What takes the name of a statement, here as a word of its own or of an object."""
 

@@ -49,6 +49,18 @@ def upgrade(*, op: Operations, schema: str) -> None:
         comment="dbosify: each activity that a client started; the open one is unique",
         if_not_exists=True,
     )
+    _create_indexes(op, schema)
+    quoted = op.get_bind().dialect.identifier_preparer.quote_identifier(schema)
+    op.execute(
+        sa.text(
+            f"ALTER TABLE {quoted}.dbosify_activities"
+            " ALTER COLUMN workflow_uuid DROP NOT NULL,"
+            " ADD COLUMN IF NOT EXISTS heartbeats integer NOT NULL DEFAULT 0"
+        )
+    )
+
+
+def _create_indexes(op: Operations, schema: str) -> None:
     op.create_index(
         f"{_TABLE}_open",
         _TABLE,
@@ -74,12 +86,4 @@ def upgrade(*, op: Operations, schema: str) -> None:
         postgresql_ops={"search_attributes": "jsonb_path_ops"},
         postgresql_where=sa.text("search_attributes IS NOT NULL"),
         if_not_exists=True,
-    )
-    quoted = op.get_bind().dialect.identifier_preparer.quote_identifier(schema)
-    op.execute(
-        sa.text(
-            f"ALTER TABLE {quoted}.dbosify_activities"
-            " ALTER COLUMN workflow_uuid DROP NOT NULL,"
-            " ADD COLUMN IF NOT EXISTS heartbeats integer NOT NULL DEFAULT 0"
-        )
     )
