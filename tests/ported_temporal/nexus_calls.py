@@ -22,11 +22,13 @@ def endpoint_name() -> str:
 
 
 @asynccontextmanager
-async def endpoint_for(client: Client, task_queue: str) -> AsyncIterator[str]:
+async def endpoint_for(
+    client: Client, task_queue: str, *, namespace: str | None = None
+) -> AsyncIterator[str]:
     """An endpoint for a task queue, while the block runs; gives its name."""
     name = endpoint_name()
     spec = EndpointSpec(name=name)
-    spec.target.worker.namespace = client.namespace
+    spec.target.worker.namespace = namespace or client.namespace
     spec.target.worker.task_queue = task_queue
     created = await client.operator_service.create_nexus_endpoint(
         CreateNexusEndpointRequest(spec=spec)

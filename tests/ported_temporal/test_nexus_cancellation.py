@@ -150,7 +150,7 @@ class Employs:
         return self.outcome
 
 
-async def _begun(
+async def begun(
     client: Client, queue: str, endpoint: str, kind: Type, *, refuses: bool = False
 ) -> tuple[WorkflowHandle[Any, str], WorkflowHandle[Any, str]]:
     """Start both workflows and ask for the cancellation; gives caller and job."""
@@ -168,7 +168,9 @@ async def _begun(
     return caller, client.get_workflow_handle_for(Works.run, job.workflow_id)
 
 
-async def _outcome(caller: WorkflowHandle[Any, str]) -> str:
+async def outcome_of(caller: WorkflowHandle[Any, str]) -> str:
+    """What came of the operation, once the caller knows."""
+
     async def known() -> str:
         outcome = await caller.query(Employs.what)
         assert outcome is not None
@@ -183,11 +185,13 @@ async def _story(caller: WorkflowHandle[Any, str]) -> list[str]:
     return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
 
-async def _told(caller: WorkflowHandle[Any, str], event: str) -> None:
-    async def told() -> None:
+async def told(caller: WorkflowHandle[Any, str], event: str) -> None:
+    """Wait until the caller's history tells so."""
+
+    async def was_told() -> None:
         assert event in await _story(caller)
 
-    await assert_eventually(told)
+    await assert_eventually(was_told)
 
 
 async def _status(job: WorkflowHandle[Any, str]) -> WorkflowExecutionStatus | None:
@@ -199,8 +203,8 @@ async def test_cancellation_type_abandon(client: Client) -> None:
         worker,
         endpoint,
     ):
-        caller, job = await _begun(client, worker.task_queue, endpoint, Type.ABANDON)
-        assert await _outcome(caller) == "CancelledError"
+        caller, job = await begun(client, worker.task_queue, endpoint, Type.ABANDON)
+        assert await outcome_of(caller) == "CancelledError"
         await caller.signal(Employs.go)
         await caller.result()
         assert await _status(job) is WorkflowExecutionStatus.RUNNING
@@ -213,10 +217,10 @@ async def test_cancellation_type_try_cancel(client: Client) -> None:
         worker,
         endpoint,
     ):
-        caller, job = await _begun(client, worker.task_queue, endpoint, Type.TRY_CANCEL)
-        assert await _outcome(caller) == "CancelledError"
+        caller, job = await begun(client, worker.task_queue, endpoint, Type.TRY_CANCEL)
+        assert await outcome_of(caller) == "CancelledError"
         await job.signal(Works.stop)
-        await _told(caller, "CANCELED")
+        await told(caller, "CANCELED")
         await caller.signal(Employs.go)
         await caller.result()
         assert await _status(job) is WorkflowExecutionStatus.CANCELED
@@ -234,10 +238,10 @@ async def test_cancellation_type_wait_requested(client: Client) -> None:
         worker,
         endpoint,
     ):
-        caller, job = await _begun(
+        caller, job = await begun(
             client, worker.task_queue, endpoint, Type.WAIT_REQUESTED
         )
-        assert await _outcome(caller) == "CancelledError"
+        assert await outcome_of(caller) == "CancelledError"
         assert (await _story(caller))[-1] == "CANCEL_REQUEST_COMPLETED"
         assert await _status(job) is WorkflowExecutionStatus.RUNNING
         await job.signal(Works.stop)
@@ -250,13 +254,13 @@ async def test_cancellation_type_wait_completed(client: Client) -> None:
         worker,
         endpoint,
     ):
-        caller, job = await _begun(
+        caller, job = await begun(
             client, worker.task_queue, endpoint, Type.WAIT_COMPLETED
         )
-        await _told(caller, "CANCEL_REQUEST_COMPLETED")
+        await told(caller, "CANCEL_REQUEST_COMPLETED")
         assert await caller.query(Employs.what) is None
         await job.signal(Works.stop)
-        assert await _outcome(caller) == "CancelledError"
+        assert await outcome_of(caller) == "CancelledError"
         assert await _status(job) is WorkflowExecutionStatus.CANCELED
         await caller.signal(Employs.go)
         await caller.result()
@@ -270,16 +274,16 @@ async def test_cancellation_type_when_cancel_handler_fails(
         worker,
         endpoint,
     ):
-        caller, job = await _begun(
+        caller, job = await begun(
             client, worker.task_queue, endpoint, kind, refuses=True
         )
         if kind is not Type.ABANDON:
-            await _told(caller, "CANCEL_REQUEST_FAILED")
+            await told(caller, "CANCEL_REQUEST_FAILED")
         if kind is Type.WAIT_COMPLETED:
             assert await caller.query(Employs.what) is None
             await job.signal(Works.be_done)
         expected = {Type.WAIT_COMPLETED: "done", Type.WAIT_REQUESTED: "HandlerError"}
-        outcome = await _outcome(caller)
+        outcome = await outcome_of(caller)
         assert outcome == expected.get(kind, CancelledError.__name__)
         await caller.signal(Employs.go)
         await caller.result()

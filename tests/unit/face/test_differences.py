@@ -24,7 +24,9 @@ from dbosify.api.schedule.v1 import ScheduleSpec
 from dbosify.client import Client, WorkflowFailureError, WorkflowHandle
 from dbosify.converter import DataConverter, PayloadCodec
 from dbosify.service import RPCError, RPCStatusCode
+from dbosify.workflow import NexusOperationCancellationType
 from tests.fix_backend import Connect
+from tests.ported_temporal.nexus_calls import endpoint_for, served
 from tests.ported_temporal.schedule_calls import utc
 from tests.ported_temporal.schedule_requests import (
     PAUSED,
@@ -32,6 +34,14 @@ from tests.ported_temporal.schedule_requests import (
     created,
     delete,
     matching,
+)
+from tests.ported_temporal.test_nexus_cancellation import (
+    Employs,
+    JobsHandler,
+    Works,
+    begun,
+    outcome_of,
+    told,
 )
 from tests.unit.face import differing
 from tests.unit.face.differing import (
@@ -49,6 +59,7 @@ from tests.unit.face.greeting import random_name, started
 from tests.unit.repo.sources import ROOT
 from tests.waiting import eventually
 
+ABANDON = NexusOperationCancellationType.ABANDON
 SOON = 20.0
 """Seconds that are few in comparison to the minute after which Temporal would act."""
 
@@ -277,6 +288,28 @@ async def test_an_abandoned_activity_may_fail_later(client: Client) -> None:
         await eventually(failed)
         await handle.signal(Abandons.say, "end")
         assert await asyncio.wait_for(handle.result(), SOON) == "outlived it"
+
+
+@pytest.mark.oracle_exempt("Temporal's own core cannot replay such a run")
+async def test_an_abandoned_nexus_operation_may_end_later(client: Client) -> None:
+    async with served(client, JobsHandler(), workflows=(Employs, Works)) as (
+        worker,
+        endpoint,
+    ):
+        caller, job = await begun(client, worker.task_queue, endpoint, ABANDON)
+        assert await outcome_of(caller) == "CancelledError"
+        await job.signal(Works.be_done)
+        await told(caller, "COMPLETED")
+        await caller.signal(Employs.go)
+        result = await asyncio.wait_for(caller.result(), SOON)
+        assert result == "CancelledError"
+
+
+async def test_a_nexus_endpoint_leads_to_its_own_namespace(client: Client) -> None:
+    with pytest.raises(RPCError, match="is not found") as caught:
+        async with endpoint_for(client, "queue", namespace="temporal-system"):
+            pass
+    assert caught.value.status == RPCStatusCode.FAILED_PRECONDITION
 
 
 async def test_a_day_without_midnight_has_its_times(client: Client) -> None:
