@@ -43,6 +43,16 @@ class Naps:
 
 
 @workflow.defn
+class Wordy:
+    """Returns more than a service takes."""
+
+    @workflow.run
+    async def run(self) -> str:
+        """Three MiB."""
+        return "x" * 3 * 1024 * 1024
+
+
+@workflow.defn
 class Clumsy:
     """Has a bug that goes away."""
 
@@ -191,7 +201,7 @@ class Hurries:
         return seen
 
 
-WORKFLOWS = (Abandons, Calls, Chain, Clumsy, Fan, Hurries, Naps, Patient)
+WORKFLOWS = (Abandons, Calls, Chain, Clumsy, Fan, Hurries, Naps, Patient, Wordy)
 
 
 def worker_of(
@@ -200,6 +210,7 @@ def worker_of(
     *,
     identity: str = "",
     max_cached_workflows: int = 1000,
+    disable_payload_error_limit: bool = False,
 ) -> Worker:
     """A worker of all of them; without the sandbox, so that they can count."""
     return Worker(
@@ -211,6 +222,7 @@ def worker_of(
         build_id="face",
         identity=identity or None,
         max_cached_workflows=max_cached_workflows,
+        disable_payload_error_limit=disable_payload_error_limit,
     )
 
 

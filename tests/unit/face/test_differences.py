@@ -19,7 +19,11 @@ import pytest
 
 from dbosify import exceptions
 from dbosify.api.common.v1 import Payload
-from dbosify.api.enums.v1 import EventType, PendingActivityState
+from dbosify.api.enums.v1 import (
+    EventType,
+    PendingActivityState,
+    WorkflowTaskFailedCause,
+)
 from dbosify.api.schedule.v1 import ScheduleSpec
 from dbosify.client import Client, WorkflowFailureError, WorkflowHandle
 from dbosify.converter import DataConverter, PayloadCodec
@@ -53,6 +57,7 @@ from tests.unit.face.differing import (
     Hurries,
     Naps,
     Patient,
+    Wordy,
     worker_of,
 )
 from tests.unit.face.greeting import random_name, started
@@ -353,3 +358,25 @@ async def test_an_update_that_is_too_big_is_refused(client: Client) -> None:
         )
     await handle.terminate()
     assert caught.value.status == RPCStatusCode.INVALID_ARGUMENT
+
+
+async def test_the_limit_of_payloads_cannot_be_turned_off(client: Client) -> None:
+    queue = random_name("queue")
+    async with worker_of(client, queue, disable_payload_error_limit=True):
+        handle = await client.start_workflow(
+            Wordy.run, id=random_name(), task_queue=queue
+        )
+
+        async def failed() -> None:
+            causes = [
+                event.workflow_task_failed_event_attributes.cause
+                for event in (await handle.fetch_history()).events
+                if event.HasField("workflow_task_failed_event_attributes")
+            ]
+            too_large = (
+                WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PAYLOADS_TOO_LARGE
+            )
+            assert causes == [too_large]
+
+        await eventually(failed)
+        await handle.terminate()
