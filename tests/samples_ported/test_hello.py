@@ -66,6 +66,12 @@ def program(name: str, printed: str, *, needs: Sequence[str] = ()) -> object:
         program(
             "search_attributes", "Cities: Ulm Bern\n", needs=["typed search attributes"]
         ),
+        program(
+            "standalone_activity",
+            "Result: Hello, World!\nResult: Hello, again!\n"
+            "Listed: hello-standalone-1 hello-standalone-2\n",
+            needs=["standalone activities"],
+        ),
         program("signal", f"['Hello, user1', 'Hello, user2']\n{TWO_STATES}"),
         program(
             "update",

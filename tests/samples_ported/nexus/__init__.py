@@ -1,0 +1,1 @@
+"""Workflows that call operations of other teams, and the handlers behind them."""
