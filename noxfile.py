@@ -115,8 +115,9 @@ def conformance(session: nox.Session) -> None:
     """
     install(session)
     program = ("-m", "tests.conformance")
-    suites = session.run(str(BIN / "python"), *program, "--suites", silent=True)
     against = "temporal" if "temporal" in session.posargs else "dbosify"
+    asked = (*program, "--suites", "--against", against)
+    suites = session.run(str(BIN / "python"), *asked, silent=True)
     found = ROOT / ".nox" / against
     junit, oracle, postgres = (
         str(found.with_suffix(suffix)) for suffix in (".xml", ".json", ".txt")

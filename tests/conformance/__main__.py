@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--postgres", type=Path)
     given = parser.parse_args()
     if given.suites:
-        print("\n".join(accounts.suites()))
+        print("\n".join(accounts.suites(given.against)))
         return 0
     needed = [given.junit]
     if given.against == "dbosify":

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from tests.conformance import outcomes
 from tests.conformance.outcomes import Outcomes
@@ -25,7 +25,8 @@ UPSTREAM = Path(__file__).with_name("upstream.toml")
 PORTED = TESTS / "ported_temporal" / "manifest.toml"
 SAMPLES = TESTS / "samples_ported" / "manifest.toml"
 
-Manifest: TypeAlias = Mapping[str, Mapping[str, Any]]
+ROOTS = ("tests/ported_temporal", "tests/samples_ported")
+"""The ports."""
 
 
 @dataclass(slots=True)
@@ -120,17 +121,19 @@ def upstream() -> list[str]:
     return [name for kinds in load(UPSTREAM).values() for name in _names(kinds)]
 
 
-def suites() -> list[str]:
-    """The files and folders of tests that the manifests name."""
-    roots = {f"tests/{path.parent.name}" for path in (PORTED, SAMPLES)}
-    files = {
-        name.partition("::")[0]
+def suites(against: str) -> list[str]:
+    """What to run: the ports, and of the other tests those that the manifests name.
+
+    Those others are about dbosify itself: Temporal's server is not asked.
+    """
+    named = {
+        name.partition("[")[0]
         for path in (PORTED, SAMPLES)
         for entry in load(path).values()
         for name in entry.get("tests", ())
     }
-    beyond = {file for file in files if not file.startswith(tuple(roots))}
-    return sorted(roots | beyond)
+    beyond = {name for name in named if not name.startswith(ROOTS)}
+    return [*ROOTS, *(sorted(beyond) if against == "dbosify" else ())]
 
 
 def total(accounts: Iterable[Account]) -> Account:

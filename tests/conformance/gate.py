@@ -12,6 +12,9 @@ FALL = frozenset({"missing", "failing", "rejected", "listed_deviations"})
 RISE = frozenset({"passing", "on_server", "covered"})
 """They may only go up."""
 
+MUST_BE_NONE = frozenset({"failing", "failing_on_server", "rejected"})
+"""Whatever they were."""
+
 JUDGED = 0.95
 """The least share of closed runs that the oracle has to judge."""
 
@@ -44,7 +47,7 @@ def _spared(source: Report | dict[str, int] | None, name: str) -> int:
 
 def _whatever_was(report: Report) -> Iterator[str]:
     for name, figure in figures(report):
-        if name.rpartition(".")[2] in ("failing", "rejected") and figure:
+        if name.rpartition(".")[2] in MUST_BE_NONE and figure:
             yield f"{name} is {figure}"
     oracle = report["oracle"]
     if oracle["accepted"] < JUDGED * oracle["closed_runs"]:
