@@ -50,6 +50,7 @@ def _measure(given: argparse.Namespace, seen: dict[str, outcomes.Outcome]) -> in
     wrong = [
         *gate.complaints(new, old),
         *(f"{name} is no test of upstream's" for name in accounts.unknown()),
+        *(f"{name} failed" for name, outcome in seen.items() if outcome == "failed"),
     ]
     for complaint in wrong:
         print(f"conformance: {complaint}", file=sys.stderr)

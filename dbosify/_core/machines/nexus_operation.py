@@ -77,7 +77,14 @@ class NexusOperationMachine(Machine):
     opens: ClassVar[EventType.ValueType | None] = (
         EventType.EVENT_TYPE_NEXUS_OPERATION_SCHEDULED
     )
-    __slots__ = ("cancel_sent", "command", "opened_by", "scheduled", "token")
+    __slots__ = (
+        "awaits_answer",
+        "cancel_sent",
+        "command",
+        "opened_by",
+        "scheduled",
+        "token",
+    )
 
     def __init__(self, command: ScheduleNexusOperation) -> None:
         super().__init__(State.CREATED)
@@ -86,6 +93,8 @@ class NexusOperationMachine(Machine):
         self.opened_by = 0
         self.token = ""
         self.cancel_sent = False
+        self.awaits_answer = False
+        """Whether a request to cancel it is on its way."""
 
     def schedule(self, attributes: Message, metadata: UserMetadata | None) -> Command:
         """The command that asks for it, with the event's attributes."""
@@ -101,7 +110,8 @@ class NexusOperationMachine(Machine):
     @property
     def over(self) -> bool:
         """Whether nothing can happen to it any more."""
-        return self.state in (State.RESOLVED, State.DROPPED)
+        ended = self.state in (State.RESOLVED, State.DROPPED)
+        return ended and not self.awaits_answer
 
     def check(self, command: Command, event: HistoryEvent) -> None:
         """See `Recorder.check`; neither endpoint nor input is compared."""
@@ -195,9 +205,11 @@ class NexusOperationMachine(Machine):
             self._let_go("Nexus operation cancelled after starting", out)
 
     def _on_cancel_recorded(self, event: HistoryEvent, out: Output) -> None:
+        self.awaits_answer = True
         out.effects.append(CancelNexusOperation(event))
 
     def _on_cancel_answered(self, event: HistoryEvent, out: Output) -> None:
+        self.awaits_answer = False
         if self.command.cancellation_type != _REQUESTED:
             return
         refused = EventType.EVENT_TYPE_NEXUS_OPERATION_CANCEL_REQUEST_FAILED
@@ -210,6 +222,9 @@ class NexusOperationMachine(Machine):
             self._ended(out).resolve_nexus_operation.result.failed.CopyFrom(failure)
         else:
             self._let_go("Nexus operation cancellation request completed", out)
+
+    def _on_late_answer(self, event: HistoryEvent, out: Output) -> None:
+        self.awaits_answer = False
 
     def _let_go(self, message: str, out: Output) -> None:
         self.state = State.LET_GO
@@ -264,9 +279,13 @@ class NexusOperationMachine(Machine):
             Input.CLOSED: To(State.RESOLVED),
             Input.CANCEL: To(State.LET_GO),
             Input.CANCEL_RECORDED: To(State.LET_GO, _on_cancel_recorded),
-            Input.CANCEL_ANSWERED: To(State.LET_GO),
+            Input.CANCEL_ANSWERED: To(State.LET_GO, _on_late_answer),
         },
-        State.RESOLVED: {Input.CANCEL: To(State.RESOLVED)},
+        State.RESOLVED: {
+            Input.CANCEL: To(State.RESOLVED),
+            # The answer may be slower than the end that it led to.
+            Input.CANCEL_ANSWERED: To(State.RESOLVED, _on_late_answer),
+        },
         State.DROPPED: {Input.CANCEL: To(State.DROPPED)},
     }
 
