@@ -1,8 +1,9 @@
 """The clock's door: what is due in the database although no process waits for it.
 
 Parked runs whose timer has come, runs that are out of time, activities whose back-off
-is over, queued activities that ran out of time or lost their worker. Every worker
-process looks once a second, and at the moments it knows something of its own to be due.
+is over, queued activities that ran out of time or lost their worker, entries of the
+outbox whose writer died. Every worker process looks once a second, and at the moments
+it knows something of its own to be due.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class DueRole:
             handle.cancel()
         if self._task is not None:
             await self._task
+        await self._host.courier.idle()
 
     def look_at(self, moment: float) -> None:
         """Look at `moment`, seconds since 1970, as well."""
@@ -82,6 +84,7 @@ class DueRole:
         for queue in {row["queue_name"] for row in woken}:
             self._host.run_queued(queue)
         await close_all_expired(self._host)
+        await self._host.courier.send_overdue()
         for key in await nexus.expired(database):
             await operations.change(self._context, key, _expire)
         told: list[tuple[ActivityRow, Rows]] = []
