@@ -68,9 +68,7 @@ async def test_another_worker_finishes_the_run_of_a_reset(
             assert await handle.result() == DONE
             run_id = await reset(arena, handle)
             await victim.killed()
-        again = arena.client.get_workflow_handle_for(
-            Sequential.run, handle.id, run_id=run_id
-        )
+        again = arena.client.get_workflow_handle(handle.id, run_id=run_id)
         assert await asyncio.wait_for(again.result(), 20) == DONE
     described = await again.describe()
     assert described.status is WorkflowExecutionStatus.COMPLETED
@@ -89,7 +87,7 @@ async def test_of_two_resets_at_once_one_follows_the_other(arena: Arena) -> None
         assert await handle.result() == DONE
         runs = await asyncio.gather(*(reset(arena, handle) for _ in range(4)))
         assert len(set(runs)) == 4
-        latest = arena.client.get_workflow_handle_for(Sequential.run, handle.id)
+        latest = arena.client.get_workflow_handle(handle.id)
         assert await latest.result() == DONE
     statuses = [
         (
