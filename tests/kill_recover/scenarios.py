@@ -118,11 +118,10 @@ class Activities:
 
     async def _leave_trace(self, detail: str) -> None:
         info = activity.info()
-        assert info.workflow_id is not None
-        assert info.workflow_run_id is not None
+        # An activity without a workflow is known by its own ids.
         effect = Effect(
-            workflow_id=info.workflow_id,
-            run_id=info.workflow_run_id,
+            workflow_id=info.workflow_id or info.activity_id,
+            run_id=info.workflow_run_id or info.activity_run_id or "",
             activity_id=info.activity_id,
             attempt=info.attempt,
             detail=detail,
