@@ -5,7 +5,15 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from .protos import Failure, HistoryEvent, Payloads
+from .protos import (
+    ActivityTaskScheduledEventAttributes,
+    Failure,
+    HistoryEvent,
+    Payloads,
+)
+
+_USUAL_PRIORITY = 3
+"""What an activity without a priority has; 1 comes before all others."""
 
 
 class AttemptState(enum.IntEnum):
@@ -77,3 +85,8 @@ class ActivityRow:
     def standalone(self) -> bool:
         """Whether it belongs to no workflow."""
         return not self.workflow_uuid
+
+
+def rank(options: ActivityTaskScheduledEventAttributes) -> int:
+    """Its place in its queue, as DBOS orders: lower ones first, 0 if it has none."""
+    return (options.priority.priority_key or _USUAL_PRIORITY) - _USUAL_PRIORITY

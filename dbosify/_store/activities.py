@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbosify._model import ids, journal, standalone
-from dbosify._model.activity import ActivityRow, AttemptState, Pause, Progress
+from dbosify._model.activity import ActivityRow, AttemptState, Pause, Progress, rank
 from dbosify._model.protos import (
     ActivityExecutionOutcome,
     Failure,
@@ -144,6 +144,7 @@ def requeue(row: ActivityRow) -> Call:
             "deadline": row.deadline,
             "delay_until": delay_until,
             "for_ever": PARKED_FOR_EVER,
+            "priority": rank(row.scheduled.activity_task_scheduled_event_attributes),
         },
     )
 

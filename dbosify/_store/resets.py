@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from dbosify._model import clock, ids, journal
+from dbosify._model.activity import rank
 from dbosify._model.children import Children
 from dbosify._model.journal import Step
 from dbosify._model.protos import (
@@ -169,6 +170,7 @@ def queue_activities(
             "activity_ids": [option.activity_id for option in options],
             "types": [option.activity_type.name for option in options],
             "task_queues": [option.task_queue.name for option in options],
+            "priorities": [rank(option) for option in options],
             "tasks": [event.SerializeToString() for event in scheduled],
             "cancelled": [number in cancelled for number in numbers],
             "deadlines": list(deadlines),

@@ -14,7 +14,7 @@ from typing import Any
 from temporalio.api.workflowservice.v1 import StartActivityExecutionRequest
 
 from dbosify._model import ids
-from dbosify._model.activity import ActivityRow, AttemptState
+from dbosify._model.activity import ActivityRow, AttemptState, rank
 from dbosify._model.protos import HistoryEvent
 
 from . import activities
@@ -66,6 +66,7 @@ class NewActivity:
             "task": self.scheduled.SerializeToString(),
             "state": int(AttemptState.BACKOFF if delayed else AttemptState.SCHEDULED),
             "deadline": self.deadline,
+            "priority": rank(self.scheduled.activity_task_scheduled_event_attributes),
             "delay_until": self.execution_time // 1_000_000 if delayed else None,
             "inputs": json.dumps(inputs).replace("\\u0000", ""),
         }

@@ -1,5 +1,6 @@
 """Priorities: given to runs, children and activities, and seen by all who should."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from tests.ported_temporal.scaffold import (
     new_worker,
     random_id,
 )
+from tests.waiting import eventually
 
 OWN = Priority(priority_key=1, fairness_key="tenant1", fairness_weight=2.5)
 FIRST_CHILD = Priority(priority_key=4, fairness_key="tenant2", fairness_weight=1.0)
@@ -105,3 +107,58 @@ async def test_workflow_priorities(client: Client) -> None:
         if event.HasField("start_child_workflow_execution_initiated_event_attributes")
     ]
     assert initiated == [proto(FIRST_CHILD), proto(SECOND_CHILD)]
+
+
+@workflow.defn
+class ManyPrioritiesWorkflow:
+    """Starts an activity for each priority at once, the least urgent first."""
+
+    @workflow.run
+    async def run(self, task_queue: str) -> None:
+        await asyncio.gather(
+            *(
+                workflow.execute_activity(
+                    "note_priority",
+                    task_queue=task_queue,
+                    start_to_close_timeout=timedelta(seconds=10),
+                    priority=Priority(priority_key=key) if key else Priority.default,
+                )
+                for key in (5, 4, None, 2, 1)
+            )
+        )
+
+
+@pytest.mark.only_against(
+    "dbosify",
+    reason="a server spreads a queue over parts, each with an order of its own",
+)
+async def test_urgent_activities_are_taken_first(client: Client) -> None:
+    begun: list[int | None] = []
+
+    @activity.defn
+    async def note_priority() -> None:
+        begun.append(activity.info().priority.priority_key)
+
+    async with new_worker(client, ManyPrioritiesWorkflow) as worker:
+        queue = random_id("queue")
+        handle = await client.start_workflow(
+            ManyPrioritiesWorkflow.run,
+            queue,
+            id=random_id(),
+            task_queue=worker.task_queue,
+        )
+
+        async def all_wait() -> None:
+            assert (
+                len((await handle.describe()).raw_description.pending_activities) == 5
+            )
+
+        await eventually(all_wait)
+        async with new_worker(
+            client,
+            activities=[note_priority],
+            task_queue=queue,
+            max_concurrent_activities=1,
+        ):
+            await handle.result()
+    assert begun == [1, 2, None, 4, 5]

@@ -36,9 +36,10 @@ WITH turn AS (
     %(activity_ids)s::text[], %(types)s::text[], %(task_queues)s::text[],
     %(tasks)s::bytea[], %(states)s::smallint[], %(scheduled)s::float8[],
     %(started)s::float8[], %(executors)s::text[], %(task_tokens)s::text[],
-    %(identities)s::text[], %(deadlines)s::float8[]
+    %(identities)s::text[], %(deadlines)s::float8[], %(priorities)s::int[]
   ) AS t (task_id, workflow_uuid, event_id, activity_id, activity_type, task_queue,
-          task, state, scheduled, started, executor_id, token, identity, deadline)
+          task, state, scheduled, started, executor_id, token, identity, deadline,
+          priority)
   JOIN fence USING (workflow_uuid)
 ), activity AS (
   INSERT INTO {schema}.dbosify_activities (
@@ -54,10 +55,10 @@ WITH turn AS (
 ), queued AS (
   INSERT INTO {schema}.workflow_status (
     workflow_uuid, status, name, queue_name, recovery_attempts, parent_workflow_id,
-    serialization
+    serialization, priority
   )
   SELECT task_id, 'ENQUEUED', activity_type, 'activity:' || task_queue, 0,
-         workflow_uuid, 'portable_json'
+         workflow_uuid, 'portable_json', priority
   FROM task WHERE executor_id IS NULL
 )
 SELECT workflow_uuid, true AS accepted FROM fence

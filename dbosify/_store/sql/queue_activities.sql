@@ -4,9 +4,9 @@ WITH task AS (
   SELECT * FROM unnest(
     %(task_ids)s::text[], %(event_ids)s::bigint[], %(activity_ids)s::text[],
     %(types)s::text[], %(task_queues)s::text[], %(tasks)s::bytea[],
-    %(cancelled)s::boolean[], %(deadlines)s::float8[]
+    %(cancelled)s::boolean[], %(deadlines)s::float8[], %(priorities)s::int[]
   ) AS t (task_id, event_id, activity_id, activity_type, task_queue, task, cancelled,
-          deadline)
+          deadline, priority)
 ), activity AS (
   INSERT INTO {schema}.dbosify_activities (
     task_id, run_id, workflow_uuid, scheduled_event_id, activity_id, activity_type,
@@ -20,8 +20,8 @@ WITH task AS (
 )
 INSERT INTO {schema}.workflow_status (
   workflow_uuid, status, name, queue_name, recovery_attempts, parent_workflow_id,
-  serialization
+  serialization, priority
 )
 SELECT task_id, 'ENQUEUED', activity_type, 'activity:' || task_queue, 0,
-       %(workflow_uuid)s, 'portable_json'
+       %(workflow_uuid)s, 'portable_json', priority
 FROM task

@@ -24,15 +24,16 @@ WITH task AS (
 )
 INSERT INTO {schema}.workflow_status (
   workflow_uuid, status, name, queue_name, recovery_attempts, parent_workflow_id,
-  serialization, delay_until_epoch_ms
+  serialization, priority, delay_until_epoch_ms
 )
 SELECT task_id,
        CASE WHEN %(delay_until)s::bigint IS NULL AND paused_at IS NULL
             THEN 'ENQUEUED' ELSE 'DELAYED' END,
        activity_type, 'activity:' || task_queue, 0, workflow_uuid, 'portable_json',
+       %(priority)s,
        CASE WHEN paused_at IS NULL THEN %(delay_until)s::bigint ELSE %(for_ever)s END
 FROM saved
 ON CONFLICT (workflow_uuid) DO UPDATE
 SET status = excluded.status, owner_xid = NULL, executor_id = NULL,
-    delay_until_epoch_ms = excluded.delay_until_epoch_ms
+    priority = excluded.priority, delay_until_epoch_ms = excluded.delay_until_epoch_ms
 RETURNING workflow_uuid

@@ -35,12 +35,12 @@ WITH latest AS (
 ), status AS (
   INSERT INTO {schema}.workflow_status (
     workflow_uuid, status, name, queue_name, recovery_attempts, serialization,
-    delay_until_epoch_ms
+    priority, delay_until_epoch_ms
   )
   SELECT task_id,
          CASE WHEN %(delay_until)s::bigint IS NULL THEN 'ENQUEUED' ELSE 'DELAYED' END,
          %(activity_type)s, 'activity:' || %(task_queue)s, 0, 'portable_json',
-         %(delay_until)s
+         %(priority)s, %(delay_until)s
   FROM begun
 ), input AS (
   INSERT INTO {schema}.workflow_input (workflow_uuid, inputs)

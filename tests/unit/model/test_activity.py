@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dbosify._model.activity import AttemptState
+import pytest
+
+from dbosify._model.activity import AttemptState, rank
+from dbosify._model.protos import ActivityTaskScheduledEventAttributes, Priority
 
 
 def test_the_numbers_of_states_never_change() -> None:
@@ -13,3 +16,9 @@ def test_the_numbers_of_states_never_change() -> None:
         "BACKOFF": 3,
         "OVER": 4,
     }
+
+
+@pytest.mark.parametrize(("key", "place"), [(0, 0), (1, -2), (3, 0), (5, 2)])
+def test_a_lower_key_comes_first_and_none_is_the_middle(key: int, place: int) -> None:
+    options = ActivityTaskScheduledEventAttributes(priority=Priority(priority_key=key))
+    assert rank(options) == place
