@@ -25,7 +25,9 @@ from tests.kill_recover.scenarios import (
     Local,
     LongLocal,
     LongTimer,
+    Meddles,
     Parallel,
+    Parent,
     Retried,
     Sequential,
     Signals,
@@ -320,6 +322,33 @@ SCENARIOS = (
         hits=_turns(2) | {Point.LOCAL_ACTIVITY_OVER: [1]},
         never=_ADOPTED | _NO_TIMER | _NO_QUEUED_ACTIVITY,
         start={"task_seconds": 1},
+    ),
+    Scenario(
+        "child workflow",
+        Parent,
+        [["before", "errand", "after"]],
+        # Deliveries: the child's start, and its report of its end.
+        hits={
+            Point.BEFORE_COMMIT: range(1, 7),
+            Point.AFTER_COMMIT: range(1, 7),
+            Point.BEFORE_DELIVERY: [1, 2],
+            Point.AFTER_DELIVERY: [1, 2],
+        },
+        never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
+        elsewhere="sequential activities",
+    ),
+    Scenario(
+        "signal and cancel request to others",
+        Meddles,
+        [[["word"], ["cancelled"]]],
+        # Deliveries: two starts, the signal, the request, and two reports.
+        hits={
+            Point.AFTER_COMMIT: range(1, 7),
+            Point.BEFORE_DELIVERY: range(1, 7),
+            Point.AFTER_DELIVERY: range(1, 7),
+        },
+        never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
+        elsewhere="sequential activities",
     ),
 )
 

@@ -396,6 +396,69 @@ class LongLocal:
         )
 
 
+@workflow.defn(sandboxed=False)
+class Errand:
+    """What a parent lets its child do."""
+
+    @workflow.run
+    async def run(self) -> str:
+        """Do a thing."""
+        return await _act("errand")
+
+
+@workflow.defn(sandboxed=False)
+class Parent:
+    """A child between two activities."""
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Do a thing, have one done, do another."""
+        before = await _act("before")
+        child = await workflow.execute_child_workflow(
+            Errand.run, id=f"{workflow.info().workflow_id}-errand"
+        )
+        return [before, child, await _act("after")]
+
+
+@workflow.defn(sandboxed=False)
+class Listens:
+    """Returns all that it hears before it has done a thing, or that it must end."""
+
+    def __init__(self) -> None:
+        """Nothing is said yet."""
+        self._said: list[str] = []
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Listen."""
+        try:
+            await workflow.wait_condition(lambda: bool(self._said))
+        except asyncio.CancelledError:
+            return ["cancelled"]
+        await _act("after it was said")
+        return self._said
+
+    @workflow.signal
+    def say(self, word: str) -> None:
+        """Hear a word."""
+        self._said.append(word)
+
+
+@workflow.defn(sandboxed=False)
+class Meddles:
+    """Signals one workflow and cancels another, neither of them as its child."""
+
+    @workflow.run
+    async def run(self) -> list[list[str]]:
+        """Have both there, send to both, and wait for both."""
+        own_id = workflow.info().workflow_id
+        told = await workflow.start_child_workflow(Listens.run, id=f"{own_id}-told")
+        ended = await workflow.start_child_workflow(Listens.run, id=f"{own_id}-ended")
+        await workflow.get_external_workflow_handle(told.id).signal("say", "word")
+        await workflow.get_external_workflow_handle(ended.id).cancel()
+        return [await told, await ended]
+
+
 WORKFLOWS = (
     Sequential,
     Parallel,
@@ -413,5 +476,9 @@ WORKFLOWS = (
     SpokenFor,
     Local,
     LongLocal,
+    Errand,
+    Parent,
+    Listens,
+    Meddles,
 )
 """What every worker serves."""
