@@ -44,7 +44,7 @@ async def rows_about(url: str, run_id: str) -> dict[str, int]:
             ).format(name)
             found = await connection.execute(query, [f"%{run_id}%"])
             row = await found.fetchone()
-            counts[table] = row[0] if row else 0
+            counts[f"{schema}.{table}"] = row[0] if row else 0
     return {table: count for table, count in counts.items() if count}
 
 
