@@ -28,6 +28,20 @@ BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4")
 """More processes than these only wait for the one Postgres."""
 
+ENVIRONMENTS = (
+    "tests/unit/face/test_differences.py",
+    "tests/unit/face/test_hello_example.py",
+    "tests/unit/store/test_many_runs.py",
+    "tests/unit/store/test_migrate.py",
+    "tests/unit/test_embedded.py",
+    "tests/unit/test_oracle.py",
+    "tests/unit/test_schedules_in_skipped_time.py",
+    "tests/unit/test_testing_environment.py",
+    "tests/unit/test_time_skipping.py",
+)
+"""Unit tests that start servers, processes, databases or clocks of their own: a tenth
+of them, and half of the time."""
+
 
 def install(session: nox.Session) -> None:
     """Make the environment unless the one that is there will do."""
@@ -98,7 +112,14 @@ def imports(session: nox.Session) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """The tests of single parts, and those of the rules about the code."""
-    test(session, *IN_PARALLEL, "tests/unit")
+    others = [f"--ignore={path}" for path in ENVIRONMENTS]
+    test(session, *IN_PARALLEL, "tests/unit", *others)
+
+
+@nox.session
+def environments(session: nox.Session) -> None:
+    """The unit tests that need servers, databases or clocks of their own."""
+    test(session, *IN_PARALLEL, *ENVIRONMENTS)
 
 
 @nox.session
