@@ -29,6 +29,7 @@ IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4")
 """More processes than these only wait for the one Postgres."""
 
 ENVIRONMENTS = (
+    "tests/unit/face/test_abandoned.py",
     "tests/unit/face/test_differences.py",
     "tests/unit/face/test_hello_example.py",
     "tests/unit/store/test_many_runs.py",

@@ -28,9 +28,17 @@ _TOPIC = "::dbosify"
 
 
 async def hinted(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, at most so long, and take it back."""
-    with suppress(TimeoutError, asyncio.TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+    """Wait for an event, at most so long, and take it back.
+
+    The end of the time is one more hint: up to Python 3.11 `asyncio.wait_for` loses a
+    cancellation that comes together with the event, and a loop around it never ends.
+    """
+    if not event.is_set():
+        alarm = asyncio.get_running_loop().call_later(seconds, event.set)
+        try:
+            await event.wait()
+        finally:
+            alarm.cancel()
     event.clear()
 
 

@@ -171,7 +171,9 @@ class OwnedRun:
             logger.info("run %s is no longer owned by this process", self.uuid)
             await self._forget("lost")
         except asyncio.CancelledError:
-            await self._forget("abandoned")
+            # Only the end of the loop cancels a run; the SDK's worker ends with it and
+            # would never answer an eviction.
+            self._under_way.orphan()
             raise
         except Exception:
             # A run that nobody works on must not stand in a live process's name.
@@ -586,7 +588,7 @@ class OwnedRun:
         self._under_way.orphan()
         if self.replica is not None:
             replica, self.replica = self.replica, None
-            await asyncio.shield(replica.evict(EvictionReason.TASK_NOT_FOUND, why))
+            await replica.evict(EvictionReason.TASK_NOT_FOUND, why)
 
     def _end(self) -> None:
         self._under_way.timers.stop()
