@@ -16,9 +16,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dbosify._model import clock, journal
+from dbosify._model import clock
 from dbosify._model.effects import Close, TaskFailed, Turn
-from dbosify._model.outbox import Entry
 from dbosify._model.protos import (
     EventType,
     EvictionReason,
@@ -31,13 +30,15 @@ from dbosify._model.protos import (
 from dbosify._service.run_ids import new_run_id
 from dbosify._store import runs
 from dbosify._store.engine import LOST_CONNECTION, Call
-from dbosify._store.journal import BegunActivity, ClosedRun, TurnRow, Verdict
+from dbosify._store.journal import BegunActivity, Verdict
 from dbosify._store.runs import Claim, Release, StartRow
 
 from . import faults, task_log, turn_row
+from .draft import Draft, Owned, draft
 from .faults import Point
 from .long_task import finish
-from .replica import Replica, RunVanished, failed_query
+from .replica import Replica, RunVanished
+from .run_queries import RunQueries
 from .run_timers import timer_of
 from .under_way import UnderWay
 
@@ -96,9 +97,7 @@ class OwnedRun:
         self._updates: dict[str, UpdateRequest] = {}
         """Sent and not answered, by their message: tried again with a failed task."""
         self._under_way = UnderWay(worker, self.uuid, self.run_id, self.add_news)
-        self._queries: list[
-            tuple[WorkflowActivationJob, int, asyncio.Future[QueryResult | None]]
-        ] = []
+        self._queries = RunQueries()
         self._wake = asyncio.Event()
         self._unsure: tuple[int, list[HistoryEvent]] | None = None
         """The step and the news of a turn that may or may not be written."""
@@ -143,10 +142,7 @@ class OwnedRun:
         self, job: WorkflowActivationJob, min_inbox: int
     ) -> QueryResult | None:
         """Answer a query after everything that was sent before it; None if lost."""
-        answer: asyncio.Future[QueryResult | None] = (
-            asyncio.get_running_loop().create_future()
-        )
-        self._queries.append((job, min_inbox, answer))
+        answer = self._queries.add(job, min_inbox)
         if min_inbox > self.inbox_seen:
             self._look = True
         self._wake.set()
@@ -339,106 +335,66 @@ class OwnedRun:
     ) -> bool:
         replica = self.replica
         assert replica is not None
-        default = "start" if replica.next_step == 0 else "workflow task"
-        steps = journal.steps(turn.events, replica.names, default)
         writer = self.worker.turn_writer
-        begun = [] if turn.close else turn_row.begin_activities(writer, self.uuid, turn)
-        next_row = self._next_row(turn.close)
-        entries = turn_row.outbox_entries(replica, turn)
-        row = TurnRow(
-            self.uuid,
-            self.token,
-            replica.next_step,
-            steps,
-            messages=[*self._messages, *shown],
-            begun=begun,
-            ended=turn_row.ended_tasks(
-                self.uuid, turn.events, self._under_way.activities
-            ),
-            close=self._closed(replica, turn),
+        drafted = draft(
+            writer,
+            replica,
+            turn,
+            owned=self._owned([*self._messages, *shown]),
+            default="start" if replica.next_step == 0 else "workflow task",
+            attempt=self._attempt_call(1) if self.attempt > 1 else None,
         )
-        row.others = self._other_calls(replica, turn, row.close, next_row, entries)
         keeper = self.worker.host.keeper
         losses = keeper.losses
         faults.reach(Point.BEFORE_COMMIT)
         try:
-            verdict = await self.worker.writer.write(row)
+            verdict = await self.worker.writer.write(drafted.row)
         except BaseException:
-            turn_row.give_places_back(writer, begun)
+            drafted.drop(writer)
             self._unsure = (replica.next_step, news)
-            self._under_way.not_begun(begun)
+            self._under_way.not_begun(drafted.begun)
             raise
         if verdict is not Verdict.WRITTEN:
-            turn_row.give_places_back(writer, begun)
+            drafted.drop(writer)
             if verdict is Verdict.LOST:
                 raise _Lost
             self._look = True
             await self._decide_again(news)
             return False
         faults.reach(Point.AFTER_COMMIT)
-        replica.next_step += len(steps)
-        self._written(turn, row, shown)
-        self.worker.host.deliver(entries)
+        self._written(replica, drafted, shown)
         if turn.close is not None:
             faults.reach(Point.AFTER_CLOSE)
-            await self._after_close(turn.close, next_row)
+            await self._after_close(turn.close, drafted.next_row)
             return True
         if keeper.expired or keeper.losses != losses:
             # This process was away, maybe since the commit: what the turn began may
             # have been given up for lost. The journal and the rows say what is ours.
-            turn_row.give_places_back(writer, begun)
-            self._under_way.not_begun(begun)
+            drafted.drop(writer)
+            self._under_way.not_begun(drafted.begun)
             await self._start_over()
             return False
-        self._begin_effects(turn, begun)
+        self._begin_effects(turn, drafted.begun)
         await self.worker.after_turn(self)
         return self.replica is None and self.leaving
 
-    def _written(self, turn: Turn, row: TurnRow, shown: Iterable[str]) -> None:
+    def _owned(self, messages: Sequence[str]) -> Owned:
+        held = self._under_way.activities
+        return Owned(self.token, self.inbox_seen, messages, held)
+
+    def _attempt_call(self, attempt: int, failure: bytes | None = None) -> Call:
+        return turn_row.attempt_call(self.uuid, self.token, attempt, failure)
+
+    def _written(self, replica: Replica, drafted: Draft, shown: Iterable[str]) -> None:
+        replica.next_step += len(drafted.row.steps)
         self._messages.clear()
         for message_id in shown:
             self._updates.pop(message_id, None)
-        if turn_row.update_answers(turn):
+        if turn_row.update_answers(drafted.turn):
             self.worker.host.updated(self.uuid)
         self.attempt = 1
-        self._under_way.journaled(turn_row.numbers_of(row.ended))
-
-    def _closed(self, replica: Replica, turn: Turn) -> ClosedRun | None:
-        if turn.close is None:
-            return None
-        return turn_row.closed_run(
-            turn.close,
-            inbox=self.inbox_seen,
-            driver=replica.driver,
-            upserted=turn_row.upserts(turn),
-        )
-
-    def _next_row(self, close: Close | None) -> StartRow | None:
-        if close is None or close.next is None:
-            return None
-        return turn_row.owned_next_run(self.worker.turn_writer, self.uuid, close.next)
-
-    def _other_calls(
-        self,
-        replica: Replica,
-        turn: Turn,
-        closed: ClosedRun | None,
-        next_row: StartRow | None,
-        entries: Sequence[Entry],
-    ) -> list[Call]:
-        calls = [
-            *turn_row.update_calls(self.uuid, self.token, turn, closed),
-            *turn_row.outbox_calls(self.uuid, self.token, turn, entries),
-            *turn_row.cancel_calls(
-                self.worker.turn_writer, self.uuid, self.token, turn
-            ),
-            *turn_row.upsert_calls(replica, self.token, turn),
-        ]
-        if self.attempt > 1 and turn.close is None:
-            calls.append(turn_row.attempt_call(self.uuid, self.token, 1, None))
-        if next_row is not None:
-            calls.append(runs.start_next(self.uuid, next_row))
-        return calls
+        self._under_way.journaled(turn_row.numbers_of(drafted.row.ended))
+        self.worker.host.deliver(drafted.entries)
 
     async def _after_close(self, close: Close, next_row: StartRow | None) -> None:
         self.worker.host.closed(self.uuid, close.event)
@@ -472,20 +428,11 @@ class OwnedRun:
         return False
 
     async def _answer(self, replica: Replica, failed: TaskFailed | None) -> bool:
-        """Answer queries, but for those that messages must be read for."""
-        queries, self._queries = self._queries, []
-        for position, (job, min_inbox, answer) in enumerate(queries):
-            if min_inbox > self.inbox_seen:
-                self._queries.extend(queries[position:])
-                self._look = True
-                return False
-            if failed is not None:
-                result = failed_query(job, failed.failure.message)
-            else:
-                result = await replica.query(job)
-            if not answer.done():
-                answer.set_result(result)
-        return True
+        """Answer queries; False if messages must be read for one."""
+        if await self._queries.answer(replica, failed, inbox=self.inbox_seen):
+            return True
+        self._look = True
+        return False
 
     async def _task_failed(self, failed: TaskFailed) -> bool:
         """Journal a first failure, then give the run up for a while."""
@@ -496,38 +443,29 @@ class OwnedRun:
         # Reported first: the eviction of a deadlocked instance may take for ever.
         fresh = Replica(self.worker.place, self.uuid)
         await fresh.load()
+        closes = failed.cause == _NONDETERMINISM and self.worker.fails_workflow(fresh)
+        turn, messages = Turn(()), list[str]()
         news = self._take_news()
-        failure = failed.failure.SerializeToString()
-        others = [
-            turn_row.attempt_call(self.uuid, self.token, self.attempt + 1, failure)
-        ]
-        row = TurnRow(self.uuid, self.token, fresh.next_step, (), others=others)
-        next_row: StartRow | None = None
-        as_failure = failed.cause == _NONDETERMINISM and self.worker.fails_workflow(
-            fresh
-        )
-        if self.attempt == 1 or as_failure:
+        if self.attempt == 1 or closes:
+            messages = list(self._messages)
             turn = fresh.driver.fail_task(
                 news,
                 failed,
                 now=self.worker.clock.now(),
                 request_id=str(uuid.uuid4()),
-                close_run=as_failure,
+                close_run=closes,
                 next_run_id=new_run_id(self.worker.clock.nanoseconds() // 1_000_000),
             )
-            row.steps = journal.steps(turn.events, fresh.names, "workflow task failed")
-            row.messages = list(self._messages)
-            row.ended = turn_row.ended_tasks(
-                self.uuid, turn.events, self._under_way.activities
-            )
-            if turn.close is not None:
-                row.close = self._closed(fresh, turn)
-                entries = turn_row.outbox_entries(fresh, turn)
-                row.others = turn_row.outbox_calls(self.uuid, self.token, turn, entries)
-                next_row = self._next_row(turn.close)
-                if next_row is not None:
-                    row.others.append(runs.start_next(self.uuid, next_row))
-        verdict = await self.worker.writer.write(row)
+        failure = failed.failure.SerializeToString()
+        drafted = draft(
+            self.worker.turn_writer,
+            fresh,
+            turn,
+            owned=self._owned(messages),
+            default="workflow task failed",
+            attempt=self._attempt_call(self.attempt + 1, failure),
+        )
+        verdict = await self.worker.writer.write(drafted.row)
         await broken.evict(failed.eviction, failed.message)
         if verdict is Verdict.LOST:
             raise _Lost
@@ -536,10 +474,10 @@ class OwnedRun:
             self.replica = None
             return False
         self._messages.clear()
-        self._under_way.journaled(turn_row.numbers_of(row.ended))
-        if as_failure and turn.close is not None:
-            self.worker.host.deliver(entries)
-            await self._after_close(turn.close, next_row)
+        self._under_way.journaled(turn_row.numbers_of(drafted.row.ended))
+        if turn.close is not None:
+            self.worker.host.deliver(drafted.entries)
+            await self._after_close(turn.close, drafted.next_row)
             return True
         await self._give_up_for(self.worker.retry_delay(self.attempt))
         return True
@@ -592,7 +530,5 @@ class OwnedRun:
 
     def _end(self) -> None:
         self._under_way.timers.stop()
-        for _, _, answer in self._queries:
-            if not answer.done():
-                answer.set_result(None)
+        self._queries.lost()
         self.worker.ended(self)
