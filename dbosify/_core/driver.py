@@ -12,16 +12,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from dbosify._model import callbacks, clock, links
+from dbosify._model import clock, links
 from dbosify._model.effects import Close, TaskFailed, Turn
 from dbosify._model.local import LocalOrder, LocalOutcome
 from dbosify._model.protos import (
-    Callback,
     EventType,
     EvictionReason,
     HistoryEvent,
-    Memo,
-    SearchAttributes,
     Timestamp,
     UpdateRequest,
     WorkflowActivation,
@@ -31,7 +28,6 @@ from dbosify._model.protos import (
     WorkflowTaskFailedCause,
 )
 from dbosify._model.search_attributes import Registered
-from dbosify._model.upserts import put
 
 from . import activation as activations
 from . import sizes, updates
@@ -45,19 +41,17 @@ from .machines.child_workflow import ChildWorkflowMachine
 from .machines.timer import TimerMachine
 from .outcomes import Again, Answered, Outcome, Replayed, Waits
 from .outgoing import Outgoing
+from .properties import Properties
 from .refusals import REFUSALS, task_failed, without_command
 from .tail import Mark, Tail, Worker
 from .translate import Translator
+from .versions import Versions
 
 _CAUSE = WorkflowTaskFailedCause
 _TASK_TIMEOUT = 10.0
 """Seconds: Temporal's usual timeout of a workflow task."""
 _HEARTBEAT = 0.8
 """The part of it after which core ends a task that waits for local activities."""
-_CHANGE_THE_RUN = (
-    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
-    EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
-)
 _OF_NO_TASK = (
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED,
@@ -93,11 +87,8 @@ class RunDriver:
         self.attempt = 1
         self.closed = False
         self.time = Timestamp()
-        self.flags: set[int] = set()
-        self.search_attributes = SearchAttributes()
-        self.memo = Memo()
-        self.callbacks: list[Callback] = []
-        """Of those who joined the run."""
+        self.versions = Versions(worker.build_id)
+        self.properties = Properties()
         self.started: HistoryEvent | None = None
         self.translator = Translator()
         self.local_orders: list[LocalOrder] = []
@@ -114,10 +105,6 @@ class RunDriver:
         self._speculative: tuple[Mark, HistoryEvent, Timestamp] | None = None
         """What was there before a task that only shows updates."""
         self._next_run_id = ""
-        self._used_flags: set[int] = set()
-        self._sdk_version = ""
-        self._last_build_id = ""
-        """Of the worker that completed the last task: a query is not a task."""
 
     # What others may ask of it.
 
@@ -156,11 +143,9 @@ class RunDriver:
         past = cut(events)
         self.started = events[0]
         started = events[0].workflow_execution_started_event_attributes
-        self.search_attributes.CopyFrom(started.search_attributes)
+        self.properties.load(events)
         self.translator.carried.CopyFrom(started.search_attributes)
-        self.memo.CopyFrom(started.memo)
         self.time.CopyFrom(events[0].event_time)
-        self.callbacks.extend(callbacks.attached(events))
         self._batches = deque(past.batches)
         self._backlog = past.backlog
         self.attempt = past.attempt
@@ -187,10 +172,7 @@ class RunDriver:
         while self._batches:
             batch = self._batches.popleft()
             self._batch = batch
-            metadata = (
-                batch.completed.workflow_task_completed_event_attributes.sdk_metadata
-            )
-            self.flags.update(metadata.lang_used_flags)
+            self.versions.replay_task(batch.completed)
             for event in batch.commands:
                 marker = patch.patch_of(event)
                 if marker is not None:
@@ -294,8 +276,7 @@ class RunDriver:
             jobs=jobs,
         )
         activations.task_started_fields(activation, self._task_started)
-        activation.available_internal_flags.extend(sorted(self.flags))
-        self._show_versions(activation)
+        self.versions.show(activation, replayed=None, querying=True)
         return activation
 
     # Completions.
@@ -335,7 +316,7 @@ class RunDriver:
         registered: Registered | None,
     ) -> Outcome:
         success = completion.successful
-        self._used_flags.update(success.used_internal_flags)
+        self.versions.use(success.used_internal_flags)
         out = self._output()
         chain = self._chain(registered)
         for source in success.commands:
@@ -462,21 +443,12 @@ class RunDriver:
         activation.timestamp.CopyFrom(self.time)
         activation.is_replaying = replaying
         activation.history_length = self._task_started.event_id
-        activation.available_internal_flags.extend(sorted(self.flags))
-        self._show_versions(activation)
+        replayed = None if self._batch is None else self._batch.completed
+        self.versions.show(activation, replayed=replayed, querying=False)
         activation.jobs.extend(activations.in_order(self._jobs))
         self._jobs = []
         self.translator.local.shown()
         return activation
-
-    def _show_versions(self, activation: WorkflowActivation) -> None:
-        build_id = self._last_build_id if self._querying else self.worker.build_id
-        if self._batch is not None:
-            completed = self._batch.completed.workflow_task_completed_event_attributes
-            build_id = completed.worker_version.build_id
-        if build_id:
-            activation.deployment_version_for_current_task.build_id = build_id
-        activation.last_sdk_version = self._sdk_version
 
     def _advance(self, started: HistoryEvent) -> None:
         self._task_started = started
@@ -505,7 +477,7 @@ class RunDriver:
         if self._speculative is not None and not commands:
             return self._drop_task(out)
         completed = self._tail.complete_task(
-            self._task_started, self._used_flags - self.flags
+            self._task_started, self.versions.new_flags
         )
         for command in commands:
             event = HistoryEvent(event_type=command.event_type)
@@ -546,26 +518,11 @@ class RunDriver:
 
     def _record(self, command: Command, event: HistoryEvent, out: Output) -> None:
         self.translator.recorded(command, event, out)
-        if event.event_type in _CHANGE_THE_RUN:
-            self._learn(event)
-
-    def _learn(self, event: HistoryEvent) -> None:
-        """Keep the run's attributes and memo as its upserts leave them."""
-        upsert = event.upsert_workflow_search_attributes_event_attributes
-        for key, value in upsert.search_attributes.indexed_fields.items():
-            put(self.search_attributes.indexed_fields, key, value)
-        modified = event.workflow_properties_modified_event_attributes
-        for key, value in modified.upserted_memo.fields.items():
-            put(self.memo.fields, key, value)
+        self.properties.learn(event)
 
     def _finish_task(self, completed: HistoryEvent, out: Output) -> None:
-        attributes = completed.workflow_task_completed_event_attributes
-        self._last_build_id = attributes.worker_version.build_id
-        metadata = attributes.sdk_metadata
-        self._sdk_version = metadata.sdk_version or self._sdk_version
+        self.versions.end_task(completed)
         self.translator.end_task(out)
-        self.flags.update(self._used_flags)
-        self._used_flags = set()
         self._current = None
 
     @property
@@ -581,13 +538,12 @@ class RunDriver:
             search_attributes=self.translator.carried,
             namespace=self.namespace,
             registered=registered,
-            callbacks=self.callbacks,
+            callbacks=self.properties.callbacks,
         )
 
     def _link(self, news: Sequence[HistoryEvent]) -> None:
         """Point news at events of this run that whoever sent them cannot know."""
-        known = self.callbacks
-        known.extend(new for new in callbacks.attached(news) if new not in known)
+        self.properties.join(news)
         for event in news:
             machine = self.translator.by_event.get(opened_by(event))
             if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:

@@ -199,7 +199,7 @@ def closed_run(
         output=None if error else runs.readable_result(close.result),
         error=error,
         search_attributes=_attributes_json(driver) if upserted else None,
-        memo=driver.memo.SerializeToString() if upserted else None,
+        memo=driver.properties.memo.SerializeToString() if upserted else None,
     )
 
 
@@ -210,7 +210,7 @@ def upserts(turn: Turn) -> bool:
 
 def _attributes_json(driver: RunDriver) -> str:
     # An empty object, not nothing: the last attribute may just have been taken away.
-    return runs.search_attributes_json(driver.search_attributes) or "{}"
+    return runs.search_attributes_json(driver.properties.search_attributes) or "{}"
 
 
 def owned_next_run(writer: Writer, workflow_uuid: str, new: NewRun) -> StartRow:
@@ -261,7 +261,7 @@ def upsert_calls(replica: Replica, token: str, turn: Turn) -> list[Call]:
                 "workflow_uuid": replica.workflow_uuid,
                 "token": token,
                 "search_attributes": _attributes_json(driver),
-                "memo": driver.memo.SerializeToString(),
+                "memo": driver.properties.memo.SerializeToString(),
             },
         )
     ]
@@ -317,7 +317,7 @@ def outbox_entries(replica: Replica, turn: Turn) -> list[Entry]:
                 turn.close.event,
                 last=turn.close.next is None,
                 open_children=replica.children.open.values(),
-                callbacks=replica.driver.callbacks,
+                callbacks=replica.driver.properties.callbacks,
             )
         )
     return entries

@@ -320,10 +320,10 @@ def test_attributes_and_memo_are_those_of_the_start_with_the_upserts() -> None:
     run.task(upsert(new="n", gone="g"), memo(new="n", gone="g"))
     run.task(upsert(gone=None), memo(gone=None), news=signal("s"))
     for driver in (run.driver, rebuilt(run, completions=2)):
-        assert showing.fields(driver.search_attributes.indexed_fields) == (
+        assert showing.fields(driver.properties.search_attributes.indexed_fields) == (
             'new="n" old="o"'
         )
-        assert showing.fields(driver.memo.fields) == 'new="n" old="o"'
+        assert showing.fields(driver.properties.memo.fields) == 'new="n" old="o"'
 
 
 def rebuilt(run: Run, *, completions: int) -> RunDriver:
@@ -347,7 +347,7 @@ def test_a_binary_null_takes_a_memo_away() -> None:
     field.data = b""
     field.metadata["encoding"] = b"binary/null"
     run.task(nothing, news=signal("s"))
-    assert not run.driver.memo.fields
+    assert not run.driver.properties.memo.fields
 
 
 def test_what_is_open_is_known_to_the_driver() -> None:

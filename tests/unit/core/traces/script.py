@@ -512,12 +512,14 @@ def state(driver: RunDriver) -> dict[str, object]:
     return {
         "time": driver.time,
         "size": driver.history_size,
-        "flags": driver.flags,
+        "flags": driver.versions.flags,
         "closed": driver.closed,
         "attempt": driver.attempt,
         "backlog": driver.has_backlog,
-        "attributes": showing.fields(driver.search_attributes.indexed_fields),
-        "memo": showing.fields(driver.memo.fields),
+        "attributes": showing.fields(
+            driver.properties.search_attributes.indexed_fields
+        ),
+        "memo": showing.fields(driver.properties.memo.fields),
         "activities": [
             (a.command.seq, a.opened_by, a.state) for a in driver.activities
         ],
