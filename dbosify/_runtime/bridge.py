@@ -30,8 +30,8 @@ from dbosify._model.protos import (
     WorkflowActivationCompletion,
 )
 from dbosify._service.validate import MAX_BLOB
+from dbosify._store.claims import Claim
 from dbosify._store.errors import StoreError
-from dbosify._store.runs import Claim
 
 from . import tuner
 from .activity_feed import ActivityFeed

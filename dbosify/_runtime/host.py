@@ -24,12 +24,13 @@ from dbosify._model.activity import ActivityRow
 from dbosify._model.nexus import NexusOperation
 from dbosify._model.outbox import Entry
 from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
-from dbosify._store import runs, virtual_time
+from dbosify._store import claims, inboxes, virtual_time
+from dbosify._store.claims import Claim, Owner, Release
 from dbosify._store.engine import LOST_CONNECTION, Database
 from dbosify._store.gathering import Gathering
+from dbosify._store.inboxes import Inbox
 from dbosify._store.journal import TurnWriter
 from dbosify._store.migrate import ensure_schema
-from dbosify._store.runs import Claim, Inbox, Owner, Release
 from dbosify._store.url import DatabaseUrl, schema_of_namespace
 
 from . import dbos_runtime
@@ -104,9 +105,7 @@ class Host:
         self.hints.listeners.append(self._dispatch)
         self._workers: list[LocalWorker] = []
         self._writers = PerLoop(lambda: TurnWriter(self.database))
-        self._inboxes = PerLoop(
-            lambda: Gathering(partial(runs.read_inboxes, self.database))
-        )
+        self._inboxes = PerLoop(lambda: Gathering(partial(inboxes.read, self.database)))
         self._closes = PerLoop(
             lambda: CloseWatcher(self.database, owned=self.owns, hint=self._not_open)
         )
@@ -300,7 +299,7 @@ class Host:
         """Queue a run that was started for a worker that does not take it."""
         release = Release(claim.workflow_uuid, claim.token, None, 0)
         try:
-            await runs.release(self.database, [release])
+            await claims.release(self.database, [release])
         except LOST_CONNECTION as error:
             logger.warning("run %s not queued: %s", claim.workflow_uuid, error)
         else:

@@ -28,10 +28,11 @@ from dbosify._model.protos import (
     WorkflowTaskFailedCause,
 )
 from dbosify._service.run_ids import new_run_id
-from dbosify._store import runs
+from dbosify._store import claims
+from dbosify._store.claims import Claim, Release
 from dbosify._store.engine import LOST_CONNECTION, Call
 from dbosify._store.journal import BegunActivity, Verdict
-from dbosify._store.runs import Claim, Release, StartRow
+from dbosify._store.runs import StartRow
 
 from . import faults, task_log, turn_row
 from .draft import Draft, Owned, draft
@@ -297,7 +298,7 @@ class OwnedRun:
 
     async def _is_ours(self) -> bool:
         try:
-            seen = await runs.check(self.worker.database, [self.uuid])
+            seen = await claims.check(self.worker.database, [self.uuid])
         except LOST_CONNECTION:
             return True  # the end of the task will tell
         return self.uuid in seen and seen[self.uuid][1] == self.token
@@ -501,7 +502,7 @@ class OwnedRun:
         if self._has_news or self._queries or self._look:
             return False
         deadlines = [t.deadline for t in replica.driver.timers] if replica else []
-        wake_at = int(min(deadlines) * 1000) if deadlines else runs.PARKED_FOR_EVER
+        wake_at = int(min(deadlines) * 1000) if deadlines else claims.PARKED_FOR_EVER
         if deadlines:
             self.worker.wake_at(min(deadlines))
         await self._hand_back(wake_at)
@@ -509,7 +510,7 @@ class OwnedRun:
 
     async def _hand_back(self, wake_at: int | None) -> None:
         release = Release(self.uuid, self.token, wake_at, self.inbox_seen)
-        for row in await runs.release(self.worker.database, [release]):
+        for row in await claims.release(self.worker.database, [release]):
             if row["status"] == "ENQUEUED":
                 self.worker.host.run_queued(row["queue_name"])
 

@@ -32,9 +32,10 @@ from dbosify._model.protos import (
 from dbosify._model.start import first_events
 from dbosify._store import activities, runs, updates
 from dbosify._store import outbox as outboxes
+from dbosify._store.claims import Owner
 from dbosify._store.engine import Call
 from dbosify._store.journal import BegunActivity, ClosedRun
-from dbosify._store.runs import Owner, StartRow
+from dbosify._store.runs import StartRow
 
 from .activity_places import ActivityPlaces
 from .clock import DatabaseClock

@@ -28,10 +28,11 @@ from dbosify._model.protos import (
     WorkflowExecutionStatus,
     WorkflowTaskFailedCause,
 )
-from dbosify._store import queries, runs
+from dbosify._store import claims, queries
+from dbosify._store.claims import Claim
 from dbosify._store.engine import LOST_CONNECTION
 from dbosify._store.queries import QueryRow
-from dbosify._store.runs import Claim, StartRow
+from dbosify._store.runs import StartRow
 
 from . import faults, task_log
 from .activity_places import ActivityPlaces
@@ -435,25 +436,25 @@ class WorkflowWorker:
         if self._starved or self.host.keeper.expired:
             return False
         limit = min(ready, _CLAIM_AT_ONCE)
-        claims = await runs.claim(
+        taken = await claims.claim(
             self.database, self.task_queue, self.host.new_owner(), limit
         )
-        if claims:
+        if taken:
             faults.reach(Point.AFTER_CLAIM)
         else:
             self.metrics.count("workflow_task_queue_poll_empty")
-        for claim in claims:
+        for claim in taken:
             self._own(OwnedRun(self, claim))
-        if len(claims) == limit:
+        if len(taken) == limit:
             # Those just claimed take their slots first.
             await asyncio.sleep(0)
-        return len(claims) == limit
+        return len(taken) == limit
 
     async def _check_runs(self) -> None:
         """Catch what lost hints would have said."""
         if not self._runs:
             return
-        seen = await runs.check(self.database, list(self._runs))
+        seen = await claims.check(self.database, list(self._runs))
         for uuid, run in list(self._runs.items()):
             inbox, token = seen.get(uuid, (run.inbox_seen, None))
             if inbox > run.inbox_seen or token != run.token:
@@ -465,7 +466,7 @@ class WorkflowWorker:
             return
         self._next_stray_check = self.loop.time() + _STRAY_CHECK
         mine = [uuid for w in self.host.workers(self.task_queue) for uuid in w.owned()]
-        if await runs.disown_strays(
+        if await claims.disown_strays(
             self.database, self.task_queue, self.executor_id, mine
         ):
             self._wake.set()
@@ -513,7 +514,7 @@ class WorkflowWorker:
     async def _result_of(self, row: QueryRow) -> QueryResult:
         job = WorkflowActivationJob.FromString(row.request)
         if row.workflow_uuid not in self._runs:
-            claim = await runs.claim_one(
+            claim = await claims.claim_one(
                 self.database, row.workflow_uuid, self.host.new_owner()
             )
             if claim is not None:

@@ -22,7 +22,7 @@ from dbosify._model.protos import EventType, HistoryEvent
 from dbosify._store import batches, journal, search_attributes
 from dbosify._store.batches import Batch, Target
 from dbosify._store.engine import Connection
-from dbosify._store.runs import Message
+from dbosify._store.inboxes import Message
 
 from . import activity_options, errors, listing, operating
 from .batch_checks import reset_options

@@ -18,9 +18,10 @@ from dbosify._model.protos import (
     WorkflowIdReusePolicy,
 )
 from dbosify._model.start import first_events
-from dbosify._store import outbox, runs
+from dbosify._store import inboxes, outbox, runs
 from dbosify._store.engine import Connection
-from dbosify._store.runs import Message, StartRow
+from dbosify._store.inboxes import Message
+from dbosify._store.runs import StartRow
 
 from .context import Context
 from .ending import find_run, terminate_run
@@ -99,7 +100,7 @@ async def _start(
         await _check_the_way(context, connection, options, result)
         answer = _refused(context, entry, options)
     message = Message(f"answer::start::{entry.event_id}", [answer])
-    parent = await runs.send_in(
+    parent = await inboxes.send_in(
         connection,
         context.database,
         ids.workflow_id_of(entry.workflow_uuid),

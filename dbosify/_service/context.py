@@ -21,8 +21,8 @@ from dbosify._model.protos import (
     QueryResult,
     Timestamp,
 )
+from dbosify._store.claims import Claim, Owner
 from dbosify._store.engine import Database
-from dbosify._store.runs import Claim, Owner
 
 
 class Surroundings(Protocol):

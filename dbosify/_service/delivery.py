@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 from dbosify._model import ids
 from dbosify._model.outbox import Entry, Kind, kind_of
 from dbosify._model.protos import HistoryEvent
-from dbosify._store import outbox, runs
+from dbosify._store import inboxes, outbox
 from dbosify._store.engine import Connection
+from dbosify._store.inboxes import Message
 from dbosify._store.resets import heir
-from dbosify._store.runs import Message
 
 from . import external, nexus, parting
 from .child_start import Again, start_child
@@ -80,7 +80,7 @@ async def _report(context: Context, connection: Connection, entry: Entry) -> Row
     message = Message(f"child::{started.parent_initiated_event_id}", [told])
     run_id: str | None = parent.run_id
     while run_id:
-        run = await runs.send_in(
+        run = await inboxes.send_in(
             connection, context.database, parent.workflow_id, message, run_id=run_id
         )
         if run is None or run["inbox"] is not None:
@@ -111,7 +111,7 @@ async def _tell(context: Context, entry: Entry, answer: HistoryEvent) -> None:
     async with database.transaction() as connection:
         if await outbox.take(connection, database, entry.entry_id) is None:
             return
-        run = await runs.send_in(
+        run = await inboxes.send_in(
             connection,
             database,
             ids.workflow_id_of(entry.workflow_uuid),

@@ -25,7 +25,7 @@ from dbosify._model.protos import (
     Payloads,
     WorkflowExecutionStatus,
 )
-from dbosify._store import journal, outbox, runs
+from dbosify._store import inboxes, journal, outbox, runs
 from dbosify._store.engine import Call, Connection, Rows
 from dbosify._store.runs import Ending, StartRow
 
@@ -185,7 +185,7 @@ async def _unjournaled(
 ) -> _Past:
     database = context.database
     loaded = await journal.load_in(connection, database, workflow_uuid)
-    inboxes = await runs.read_inboxes_in(connection, database, [workflow_uuid])
+    sent = await inboxes.read_in(connection, database, [workflow_uuid])
     run = await runs.find_in(
         connection,
         database,
@@ -197,7 +197,7 @@ async def _unjournaled(
     events: list[HistoryEvent] = []
     if run["close_time"] is None:
         events = pending_events(
-            loaded.events, inboxes.get(workflow_uuid), run, context.around.now()
+            loaded.events, sent.get(workflow_uuid), run, context.around.now()
         )
     last = (events or loaded.events)[-1].event_id
     history = (*loaded.events, *events)

@@ -19,9 +19,9 @@ from dbosify._model.protos import (
     SignalExternalWorkflowExecutionFailedCause,
     WorkflowExecution,
 )
-from dbosify._store import outbox, runs
+from dbosify._store import inboxes, outbox, runs
 from dbosify._store.engine import Connection
-from dbosify._store.runs import Message
+from dbosify._store.inboxes import Message
 
 from .context import Context
 
@@ -187,7 +187,7 @@ async def _send(
         found = await _target(context, connection, entry, wanted)
         if found is None:
             return None
-        sent = await runs.send_in(
+        sent = await inboxes.send_in(
             connection,
             context.database,
             target.workflow_id,

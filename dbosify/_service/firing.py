@@ -30,9 +30,10 @@ from dbosify._model.schedules import overlap
 from dbosify._model.schedules.overlap import Start
 from dbosify._model.schedules.scheduler import Ended, Record, Scheduler
 from dbosify._model.schedules.times import SECOND, Times, times_of
-from dbosify._store import journal, runs, schedules
+from dbosify._store import inboxes, journal, schedules
 from dbosify._store.engine import Connection
-from dbosify._store.runs import Ending, Message
+from dbosify._store.inboxes import Message
+from dbosify._store.runs import Ending
 from dbosify._store.schedules import ScheduleRow
 from dbosify._store.search_attributes import known_among
 
@@ -257,7 +258,7 @@ class _Firing:
                     )
                 ),
             )
-            run = await runs.send_in(
+            run = await inboxes.send_in(
                 self._connection,
                 self._context.database,
                 execution.workflow_id,

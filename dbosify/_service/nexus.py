@@ -19,10 +19,10 @@ from dbosify._model.protos import (
     Link,
     Payload,
 )
+from dbosify._store import inboxes, outbox
 from dbosify._store import nexus as operations
-from dbosify._store import outbox, runs
 from dbosify._store.engine import Connection
-from dbosify._store.runs import Message
+from dbosify._store.inboxes import Message
 
 from .context import Context, NexusCalls
 from .sending import tell_sent
@@ -209,7 +209,7 @@ async def _tell(
         return None
     operation = calls.operation
     uuid = operation.workflow_uuid
-    run = await runs.send_in(
+    run = await inboxes.send_in(
         connection,
         context.database,
         ids.workflow_id_of(uuid),

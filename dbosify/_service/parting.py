@@ -6,7 +6,7 @@ from temporalio.api.history.v1 import WorkflowExecutionCancelRequestedEventAttri
 
 from dbosify._model.outbox import Entry
 from dbosify._model.protos import ParentClosePolicy
-from dbosify._store.runs import Message
+from dbosify._store.inboxes import Message
 
 from .context import Context
 from .ending import find_run, terminate_run

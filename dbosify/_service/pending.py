@@ -15,7 +15,7 @@ from temporalio.api.history.v1 import WorkflowTaskScheduledEventAttributes
 
 from dbosify._model import clock, links
 from dbosify._model.protos import EventType, HistoryEvent, Timestamp
-from dbosify._store.runs import Inbox
+from dbosify._store.inboxes import Inbox
 
 _SCHEDULED = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
 _TASK_OVER = (

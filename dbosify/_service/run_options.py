@@ -10,7 +10,7 @@ from temporalio.api.history.v1 import WorkflowExecutionOptionsUpdatedEventAttrib
 from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 
 from dbosify._model.protos import EventType, HistoryEvent
-from dbosify._store.runs import Message
+from dbosify._store.inboxes import Message
 
 from . import errors, validate
 from .activity_options import paths_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dbosify._store import runs
-from dbosify._store.runs import Message
+from dbosify._store import inboxes
+from dbosify._store.inboxes import Message
 
 from .context import Context
 from .ending import CANCELLED_BY_DBOS, terminate_run
@@ -14,8 +14,8 @@ from .ending import CANCELLED_BY_DBOS, terminate_run
 async def send(
     context: Context, workflow_id: str, run_id: str | None, message: Message
 ) -> dict[str, Any] | None:
-    """Send `message`; see `runs.send` for what comes back."""
-    run = await runs.send(context.database, workflow_id, run_id, message)
+    """Send `message`; see `inboxes.send` for what comes back."""
+    run = await inboxes.send(context.database, workflow_id, run_id, message)
     if run is None:
         return None
     if run["inbox"] is None:

@@ -18,8 +18,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from dbosify._model.protos import Payload, WorkflowExecutionStatus
 from dbosify._store import runs
+from dbosify._store.claims import Claim
 from dbosify._store.engine import Call, Connection
-from dbosify._store.runs import Claim, StartRow
+from dbosify._store.runs import StartRow
 
 from . import errors
 from .context import Context

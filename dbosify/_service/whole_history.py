@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dbosify._model.protos import HistoryEvent
-from dbosify._store import journal, runs
+from dbosify._store import inboxes, journal
 
 from .context import Context
 from .ending import find_run
@@ -19,13 +19,13 @@ async def events_of(
     uuid = run["workflow_uuid"]
     # The inbox first: a message that a turn takes in between the two reads is then in
     # both, and the journal's copy counts.
-    inboxes = await runs.read_inboxes(context.database, [uuid])
+    before = await inboxes.read(context.database, [uuid])
     loaded = await journal.load(context.database, uuid)
     fresh = await find_run(context, run["workflow_id"], run["run_id"])
     assert loaded is not None, "the run was found"
     if fresh is not None and fresh["close_time"] is None:
-        again = await runs.read_inboxes(context.database, [uuid])
-        if again[uuid].message_ids == inboxes[uuid].message_ids:
+        again = await inboxes.read(context.database, [uuid])
+        if again[uuid].message_ids == before[uuid].message_ids:
             now = context.around.now()
             return [
                 *loaded.events,

@@ -20,8 +20,8 @@ from dbosify._model.protos import (
     Payloads,
 )
 
+from .claims import PARKED_FOR_EVER, Owner
 from .engine import Call, Connection, Database
-from .runs import PARKED_FOR_EVER, Owner
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dbosify._model.protos import EventType, HistoryEvent
 from dbosify._service import errors, validate
 from dbosify._service.context import Context
 from dbosify._service.sending import send
-from dbosify._store.runs import Message
+from dbosify._store.inboxes import Message
 
 
 async def request_cancel_workflow_execution(

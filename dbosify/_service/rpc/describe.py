@@ -30,7 +30,7 @@ from dbosify._service.context import Context
 from dbosify._service.ending import find_run
 from dbosify._service.run_options import priority_of
 from dbosify._service.whole_history import events_of
-from dbosify._store import activities, journal, nexus, runs
+from dbosify._store import activities, inboxes, journal, nexus, runs
 
 _GO_ZERO_TIME = -62135596800
 """Seconds of the year 1, which Temporal shows for a run without a run timeout."""
@@ -207,7 +207,7 @@ async def _pending_children(
         return
     if run["close_time"] is None:
         uuid = run["workflow_uuid"]
-        inbox = (await runs.read_inboxes(context.database, [uuid])).get(uuid)
+        inbox = (await inboxes.read(context.database, [uuid])).get(uuid)
         for group in inbox.groups if inbox is not None else []:
             for event in group:
                 children.learn(event)

@@ -11,7 +11,7 @@ from dbosify._service import errors, validate
 from dbosify._service.context import Context
 from dbosify._service.sending import send
 from dbosify._service.signal_event import message_id, signal_event, signal_link
-from dbosify._store.runs import Message
+from dbosify._store.inboxes import Message
 
 
 async def signal_workflow_execution(

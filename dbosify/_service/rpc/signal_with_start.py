@@ -25,7 +25,7 @@ from dbosify._service.start_checks import apply_policy_defaults, check
 from dbosify._service.start_row import start_row
 from dbosify._service.starting import Begun, begin
 from dbosify._store.engine import Call
-from dbosify._store.runs import Message
+from dbosify._store.inboxes import Message
 from dbosify._store.search_attributes import known_among
 
 _FAIL = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL

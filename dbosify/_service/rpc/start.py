@@ -17,8 +17,8 @@ from dbosify._service.sending import send
 from dbosify._service.start_checks import apply_policy_defaults, check
 from dbosify._service.start_row import own_links, start_row
 from dbosify._service.starting import Begun, Found, begin
-from dbosify._store import runs
-from dbosify._store.runs import Message
+from dbosify._store import inboxes
+from dbosify._store.inboxes import Message
 from dbosify._store.search_attributes import known_among
 
 _OPTIONS_UPDATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED
@@ -55,7 +55,7 @@ async def _join(
     message_id = f"options::{uuid.uuid4()}"
     if options.attach_request_id:
         updated.attached_request_id = request.request_id
-        message_id = runs.join_id(request.request_id)
+        message_id = inboxes.join_id(request.request_id)
     if options.attach_completion_callbacks:
         updated.attached_completion_callbacks.extend(request.completion_callbacks)
     event = HistoryEvent(
