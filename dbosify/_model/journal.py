@@ -19,10 +19,6 @@ from google.protobuf.message import Message
 from . import clock
 from .protos import EventType, History, HistoryEvent
 
-SERIALIZATION = "portable_json"
-"""DBOS's name of the format: JSON that every DBOS tool and SDK can read."""
-
-
 _CLOSED = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: "terminate",
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "time out",

@@ -103,7 +103,6 @@ class BridgeWorker:
         self._host: Host | None = None
         self._began = False
         self._entered = False
-        self._stopping = asyncio.Event()
 
     # The core's methods, in the order they are called.
 
@@ -272,7 +271,6 @@ class BridgeWorker:
 
     def initiate_shutdown(self) -> None:
         """Take nothing new; the polls end when all is given up."""
-        self._stopping.set()
         if self._workflows is not None:
             self._workflows.stop()
         if self.activities is not None:
@@ -308,11 +306,6 @@ class BridgeWorker:
         if self._workflows is not None:
             await self._workflows.stopped()
         await self._locals.stop()
-
-    async def _until_stopped(self) -> None:
-        await self._stopping.wait()
-        if self._workflows is not None:
-            await self._workflows.stopped()
 
     # What the host asks of it.
 

@@ -10,16 +10,15 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbosify._core.driver import RunDriver
 from dbosify._core.tail import SUGGEST_EVENTS, Worker
 from dbosify._model import clock, ids
 from dbosify._model.effects import Close, TaskFailed
 from dbosify._model.protos import (
-    EvictionReason,
     HistoryEvent,
     QueryResult,
     WorkflowActivation,
@@ -28,10 +27,9 @@ from dbosify._model.protos import (
     WorkflowExecutionStatus,
     WorkflowTaskFailedCause,
 )
-from dbosify._store import claims, queries
+from dbosify._store import claims
 from dbosify._store.claims import Claim
 from dbosify._store.engine import LOST_CONNECTION
-from dbosify._store.queries import QueryRow
 from dbosify._store.runs import StartRow
 
 from . import faults, task_log
@@ -41,7 +39,8 @@ from .hints import hinted
 from .local_activity_worker import LocalActivityWorker
 from .metrics import Metrics
 from .owned_run import OwnedRun
-from .replica import Place, Replica, RunVanished, failed_query
+from .query_desk import QueryDesk
+from .replica import Place, Replica
 from .slots import Permit, Slots, WorkflowSlotInfo
 from .turn_row import Writer
 
@@ -144,7 +143,7 @@ class WorkflowWorker:
         self._permits: dict[str, tuple[Permit, str | None]] = {}
         """Of the runs in a slot, with their type if they were cached."""
         self._runs: OrderedDict[str, OwnedRun] = OrderedDict()
-        self._asking: dict[str, asyncio.Lock] = {}
+        self._desk = QueryDesk(self)
         self._wake = asyncio.Event()
         self._look_at_queries = True
         """One may have come before the worker, and its hint is lost then."""
@@ -238,12 +237,24 @@ class WorkflowWorker:
         """Take a run whose journal is known."""
         if self._stopping:
             # It was started while we were still there, and nobody may be left to ask.
-            giving_up = self.host.give_up(claim, self.task_queue)
-            task = self.loop.create_task(giving_up)
-            self._others.add(task)
-            task.add_done_callback(self._others.discard)
+            self.in_background(self.host.give_up(claim, self.task_queue))
             return
         self._own(OwnedRun(self, claim, events))
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that a shutdown waits for."""
+        task = self.loop.create_task(work)
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
+
+    async def take_over(self, workflow_uuid: str) -> OwnedRun | None:
+        """A run of this worker, or one that is nobody's yet; else None."""
+        if workflow_uuid not in self._runs:
+            owner = self.host.new_owner()
+            claim = await claims.claim_one(self.database, workflow_uuid, owner)
+            if claim is not None:
+                self._own(OwnedRun(self, claim))
+        return self._runs.get(workflow_uuid)
 
     def next_run(self, row: StartRow) -> None:
         """Take, or announce, the next run of a chain."""
@@ -419,11 +430,11 @@ class WorkflowWorker:
                     continue
                 if self._look_at_queries:
                     self._look_at_queries = False
-                    await self._claim_queries()
+                    await self._desk.claim()
                 if self.loop.time() - checked >= _POLL:
                     checked = self.loop.time()
                     await self._check_runs()
-                    await self._claim_queries()
+                    await self._desk.claim()
                     await self._disown_strays()
             except LOST_CONNECTION as error:
                 logger.warning("workflows not claimed: %s", error)
@@ -490,60 +501,3 @@ class WorkflowWorker:
             return None
         job = WorkflowActivationJob.FromString(request)
         return await run.ask(job, min_inbox)
-
-    async def _claim_queries(self) -> None:
-        for row in await queries.claim(
-            self.database, self.task_queue, self.executor_id
-        ):
-            task = self.loop.create_task(self._answer(row))
-            self._others.add(task)
-            task.add_done_callback(self._others.discard)
-
-    async def _answer(self, row: QueryRow) -> None:
-        try:
-            result = await self._result_of(row)
-            await queries.answer(
-                self.database, row.query_id, result.SerializeToString()
-            )
-        except LOST_CONNECTION as error:
-            logger.warning("query not answered: %s", error)
-            return
-        self.host.hints.here("answer", f"query:{row.query_id}")
-        self.host.hints.elsewhere("answer", f"query:{row.query_id}")
-
-    async def _result_of(self, row: QueryRow) -> QueryResult:
-        job = WorkflowActivationJob.FromString(row.request)
-        if row.workflow_uuid not in self._runs:
-            claim = await claims.claim_one(
-                self.database, row.workflow_uuid, self.host.new_owner()
-            )
-            if claim is not None:
-                self._own(OwnedRun(self, claim))
-        run = self._runs.get(row.workflow_uuid)
-        if run is not None:
-            answer = await run.ask(job, row.min_inbox)
-            if answer is not None:
-                return answer
-        return await self._ask_closed(row, job)
-
-    async def _ask_closed(
-        self, row: QueryRow, job: WorkflowActivationJob
-    ) -> QueryResult:
-        # The SDK knows instances by run id, so two rebuilt ones must not meet.
-        lock = self._asking.setdefault(row.workflow_uuid, asyncio.Lock())
-        async with lock:
-            replica = Replica(self.place, row.workflow_uuid)
-            try:
-                await replica.load()
-            except RunVanished:
-                return failed_query(job, "the workflow is gone")
-            failed = await self.in_slot(None, replica.run_id, replica.rebuild)
-            if failed is not None:
-                result = failed_query(job, failed.failure.message)
-            else:
-                result = await replica.query(job)
-            await replica.evict(
-                EvictionReason.WORKFLOW_EXECUTION_ENDING, "Workflow completed"
-            )
-        self._asking.pop(row.workflow_uuid, None)
-        return result
