@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import temporalio.bridge.worker
 import temporalio.service
@@ -47,6 +47,9 @@ from .slots import Asker, Slots
 from .tuner import Tuner
 from .worker_config import check, pollers
 from .workflow_worker import WorkflowOptions, WorkflowWorker
+
+if TYPE_CHECKING:
+    from dbos import DBOSConfig
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +132,7 @@ class BridgeWorker:
     async def _begin(self, host: Host) -> None:
         self.loop = asyncio.get_running_loop()
         config, types = self.config, self.config.task_types
-        await host.enter(self)
+        await host.enter(self, self._client.dbos_config)
         self._entered = True
         sources = types.enable_remote_activities + types.enable_local_activities
         feed = ActivityFeed(sources)
@@ -418,6 +421,11 @@ class BridgeClient:
     url: object
     identity: str
     metrics: Metrics
+
+    @property
+    def dbos_config(self) -> DBOSConfig | None:
+        """The user's own, for the DBOS runtime that the first worker brings."""
+        raise NotImplementedError
 
     def assert_same_process(self, doing: str) -> None:
         """Refuse to be used in a forked child."""

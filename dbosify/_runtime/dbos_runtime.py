@@ -51,7 +51,8 @@ def _launch(database: Database, executor_id: str, config: DBOSConfig | None) -> 
             "dbos_system_schema": database.schema,
             # Not ours: DBOS re-enqueues what it finds under its own id at launch.
             "executor_id": f"{executor_id}-dbos",
-            "application_version": "dbosify",
+            # A version belongs to the application that first came with it.
+            "application_version": f"dbosify-{settings['name']}",
             "run_migrations": False,
             "serializer": portable_serializer(),
         }

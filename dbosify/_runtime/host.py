@@ -114,7 +114,6 @@ class Host:
         self._ready = False
         self._giving_up: set[asyncio.Task[None]] = set()
         self._hosts_dbos = False
-        self.dbos_config: DBOSConfig | None = None
 
     @property
     def executor_id(self) -> str:
@@ -171,8 +170,13 @@ class Host:
 
     # Workers.
 
-    async def enter(self, worker: LocalWorker) -> None:
-        """A worker begins."""
+    async def enter(self, worker: LocalWorker, config: DBOSConfig | None) -> None:
+        """A worker begins.
+
+        Args:
+            worker: to be told of hints.
+            config: for the DBOS runtime, if this is the worker that brings it.
+        """
         with self._lock:
             first = not self._workers
             self._workers.append(worker)
@@ -184,7 +188,7 @@ class Host:
                     self._workers.remove(worker)
                 raise
             self._hosts_dbos = await dbos_runtime.launch(
-                self.database, self.executor_id, self.dbos_config
+                self.database, self.executor_id, config
             )
 
     async def leave(self, worker: LocalWorker) -> None:

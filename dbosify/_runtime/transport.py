@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import google.protobuf.message
 import temporalio.common
@@ -31,6 +31,9 @@ from dbosify._store.url import DatabaseUrl, is_postgres_url
 from . import bridge, metrics, sandbox
 from .call_metrics import measured
 from .host import Host, host_of
+
+if TYPE_CHECKING:
+    from dbos import DBOSConfig
 
 Response = TypeVar("Response", bound=google.protobuf.message.Message)
 
@@ -81,7 +84,7 @@ class PostgresServiceClient(_BridgeServiceClient):
             if migrate is None
             else migrate
         )
-        self.dbos_config: Any = None
+        self.dbos_config: DBOSConfig | None = None
         """The user's own configuration of the DBOS runtime, if there is one."""
         self.created_namespace = namespace
         """May be created; any other but `default` must be there already."""
@@ -242,14 +245,15 @@ class _Bridge(bridge.BridgeClient):
         self.identity = service.config.identity
         self.metrics = service.metrics
 
+    @property
+    def dbos_config(self) -> DBOSConfig | None:
+        return self._service.dbos_config
+
     def assert_same_process(self, doing: str) -> None:
         self._service.assert_same_process(doing)
 
     async def host(self, namespace: str) -> Host:
-        host = await self._service.host(namespace)
-        if self._service.dbos_config is not None:
-            host.dbos_config = self._service.dbos_config
-        return host
+        return await self._service.host(namespace)
 
 
 def _refuse_network_options(config: ConnectConfig) -> None:

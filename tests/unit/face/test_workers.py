@@ -13,6 +13,7 @@ import temporalio.worker
 
 from dbosify.client import Client
 from dbosify.worker import Worker
+from tests.fix_postgres import FreshDatabase
 from tests.unit.face.greeting import greeted, greets, random_name, served, started
 from tests.unit.face.workflows import Patient, greet
 
@@ -189,3 +190,16 @@ async def test_the_same_config_makes_another_worker(
     config = dict(first.config())
     async with Worker(**config) as second:  # type: ignore[arg-type]
         assert await greeted(client, second.task_queue) == "Hello, Ada!"
+
+
+async def test_workers_of_several_applications_may_follow_each_other(
+    fresh_database: FreshDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = fresh_database()
+    config: dbos.DBOSConfig = {"name": "face", "system_database_url": url}
+    other: dbos.DBOSConfig = {"name": "other", "system_database_url": url}
+    async with await Client.connect(url) as client:
+        for target in (config, url, other, config):
+            async with served(target) as worker:
+                assert await greeted(client, worker.task_queue) == "Hello, Ada!"
+    assert "did not start" not in caplog.text
