@@ -27,7 +27,7 @@ from dbosify._model.protos import (
     WorkflowExecutionStartedEventAttributes,
     WorkflowExecutionStatus,
 )
-from dbosify._model.search_attributes import Registered
+from dbosify._model.registered import Registered
 
 from .retry import Verdict, decide
 
@@ -47,7 +47,7 @@ class Chain:
     """Of the start, with what the workflow upserted."""
     namespace: str = ""
     registered: Registered | None = None
-    """The types of attributes that the task's commands set; None in a replay."""
+    """What the task's commands speak of; None in a replay."""
     callbacks: Sequence[Callback] = ()
     """Of those who joined the run and want to be told of the chain's end."""
 

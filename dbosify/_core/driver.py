@@ -27,7 +27,7 @@ from dbosify._model.protos import (
     WorkflowCommand,
     WorkflowTaskFailedCause,
 )
-from dbosify._model.search_attributes import Registered
+from dbosify._model.registered import Registered
 
 from . import activation as activations
 from . import sizes, updates
@@ -290,7 +290,7 @@ class RunDriver:
 
         Args:
             completion: the answer.
-            registered: the search attributes that a live task needs the types of.
+            registered: what a live task's commands speak of.
         """
         if self._querying:
             return self._complete_query(completion)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from temporalio.api.history.v1 import NexusOperationScheduledEventAttributes
 
@@ -13,7 +13,9 @@ from dbosify._model.protos import (
     WorkflowCommand,
     WorkflowTaskFailedCause,
 )
+from dbosify._model.registered import Registered
 
+from . import validate
 from .chain import Chain
 from .commands import Output
 from .families import Family
@@ -28,16 +30,14 @@ class Operations:
 
     def __init__(self) -> None:
         self.family: Family[NexusOperationMachine] = Family("NexusOperation")
-        self.endpoints: Mapping[str, str] | None = None
-        """Ids of the endpoints that there are, by name; None while history says."""
 
     def schedule(self, source: WorkflowCommand, chain: Chain, out: Output) -> None:
         """Ask for an operation."""
         wanted = source.schedule_nexus_operation
-        self._check(wanted)
+        _check(wanted, chain.registered)
         attributes = NexusOperationScheduledEventAttributes(
             endpoint=wanted.endpoint,
-            endpoint_id=(self.endpoints or {}).get(wanted.endpoint, ""),
+            endpoint_id=_endpoints(chain.registered).get(wanted.endpoint, ""),
             service=wanted.service,
             operation=wanted.operation,
             input=wanted.input if wanted.HasField("input") else None,
@@ -59,13 +59,29 @@ class Operations:
         if machine is not None:
             machine.cancel(out)
 
-    def _check(self, wanted: ScheduleNexusOperation) -> None:
-        if self.endpoints is not None and wanted.endpoint not in self.endpoints:
-            raise BadCommand(_CAUSE, f'endpoint "{wanted.endpoint}" not found')
-        for name in _TIMEOUTS:
-            if clock.seconds(getattr(wanted, name)) < 0:
-                words = "".join(word.capitalize() for word in name.split("_"))
-                raise BadCommand(_CAUSE, f"{words} is invalid: negative duration")
+
+def endpoints_named(commands: Iterable[WorkflowCommand]) -> set[str]:
+    """The Nexus endpoints that commands call."""
+    return {
+        command.schedule_nexus_operation.endpoint
+        for command in commands
+        if command.HasField("schedule_nexus_operation")
+    }
+
+
+def _endpoints(registered: Registered | None) -> Mapping[str, str]:
+    return {} if registered is None else registered.endpoints
+
+
+def _check(wanted: ScheduleNexusOperation, registered: Registered | None) -> None:
+    if registered is not None and wanted.endpoint not in registered.endpoints:
+        raise BadCommand(_CAUSE, f'endpoint "{wanted.endpoint}" not found')
+    for name in ("service", "operation"):
+        validate.text(_CAUSE, name.capitalize(), getattr(wanted, name))
+    for name in _TIMEOUTS:
+        if clock.seconds(getattr(wanted, name)) < 0:
+            words = "".join(word.capitalize() for word in name.split("_"))
+            raise BadCommand(_CAUSE, f"{words} is invalid: negative duration")
 
 
 _TIMEOUTS = (

@@ -19,9 +19,9 @@ from dbosify._model.protos import (
     WorkflowTaskFailedCause,
 )
 from dbosify._model.protos import WorkflowExecutionStartedEventAttributes as Started
+from dbosify._model.registered import Registered
 from dbosify._model.search_attributes import (
     BadAttribute,
-    Registered,
     UnknownAttribute,
     settled,
 )

@@ -12,7 +12,6 @@ import math
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -105,14 +104,6 @@ _TIME = re.compile(
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SEPARATORS = re.compile(r"[\W_]+")
 _ENCODING = b"json/plain"
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """Custom search attributes of a namespace, as many as somebody asked for."""
-
-    namespace: str
-    types: Mapping[str, str]
 
 
 class BadAttribute(Exception):

@@ -14,6 +14,7 @@ from dbosify._core import activation as activations
 from dbosify._core.driver import RunDriver
 from dbosify._core.outcomes import Again, Answered
 from dbosify._core.tail import Worker
+from dbosify._core.to_nexus import endpoints_named
 from dbosify._core.validate import attributes_named
 from dbosify._model import ids
 from dbosify._model.children import Children
@@ -28,7 +29,7 @@ from dbosify._model.protos import (
     WorkflowActivationJob,
     WorkflowExecution,
 )
-from dbosify._model.search_attributes import Registered
+from dbosify._model.registered import Registered
 from dbosify._store import journal, nexus
 from dbosify._store.engine import Database
 from dbosify._store.search_attributes import known_among
@@ -119,19 +120,6 @@ class Replica:
                 return outcome
         return None
 
-    async def _endpoints(
-        self, activation: WorkflowActivation, completion: WorkflowActivationCompletion
-    ) -> dict[str, str] | None:
-        """Ids of the Nexus endpoints that new commands name; None if none does."""
-        names = {
-            command.schedule_nexus_operation.endpoint
-            for command in completion.successful.commands
-            if command.HasField("schedule_nexus_operation")
-        }
-        if not names or activation.is_replaying:
-            return None
-        return await nexus.endpoint_ids(self._place.database, names)
-
     async def work(self, activation: WorkflowActivation) -> object:
         """Let the SDK work on a workflow task until there is nothing to show."""
         while True:
@@ -140,8 +128,6 @@ class Replica:
             registered = None
             if not activation.is_replaying:
                 registered = await self._registered(completion)
-            operations = self.driver.translator.nexus
-            operations.endpoints = await self._endpoints(activation, completion)
             outcome = self.driver.complete(completion, registered)
             self.run_locals()
             if not isinstance(outcome, Again):
@@ -162,14 +148,18 @@ class Replica:
     async def _registered(
         self, completion: WorkflowActivationCompletion
     ) -> Registered | None:
-        """The search attributes that the commands set; a query only if there are."""
-        names = attributes_named(
-            completion.successful.commands, self.driver.translator.carried
-        )
-        if not names:
+        """What the commands speak of; asks only if they do."""
+        commands = completion.successful.commands
+        attributes = attributes_named(commands, self.driver.translator.carried)
+        endpoints = endpoints_named(commands)
+        if not attributes and not endpoints:
             return None
-        types = await known_among(self._place.database, names)
-        return Registered(self._place.namespace, types)
+        database = self._place.database
+        return Registered(
+            self._place.namespace,
+            await known_among(database, attributes) if attributes else {},
+            await nexus.endpoint_ids(database, endpoints) if endpoints else {},
+        )
 
     async def query(self, job: WorkflowActivationJob) -> QueryResult:
         """Ask the rebuilt run."""

@@ -79,7 +79,8 @@ async def list_endpoints(
 
 async def endpoint_ids(database: Database, names: Iterable[str]) -> dict[str, str]:
     """The ids of the endpoints that there are, of those named."""
-    rows = await database.fetch("nexus_endpoint_ids", {"names": sorted(names)})
+    possible = sorted(name for name in names if "\0" not in name)
+    rows = await database.fetch("nexus_endpoint_ids", {"names": possible})
     return {row["name"]: row["endpoint_id"] for row in rows}
 
 

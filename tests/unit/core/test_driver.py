@@ -22,6 +22,7 @@ from dbosify._model.protos import (
     WorkflowCommand,
     WorkflowTaskFailedCause,
 )
+from dbosify._model.registered import Registered
 from tests.unit.core.spelling import (
     NEXT_RUN_ID,
     WORKER,
@@ -425,21 +426,36 @@ def test_an_unknown_command_is_refused() -> None:
 def test_only_a_nexus_endpoint_that_there_is_may_be_called() -> None:
     run = Run()
     run.begin()
-    run.driver.translator.nexus.endpoints = {"other": "id"}
-    outcome = run.driver.complete(completion([operation(1)]))
+    registered = Registered("default", endpoints={"other": "id"})
+    outcome = run.driver.complete(completion([operation(1)]), registered)
     assert isinstance(outcome, TaskFailed)
     assert outcome.failure.message == (
         'BadScheduleNexusOperationAttributes: endpoint "EP" not found'
     )
 
 
+@pytest.mark.parametrize("name", ["service", "operation"])
+def test_a_name_that_cannot_be_stored_is_not_asked_of_nexus(name: str) -> None:
+    run = Run()
+    run.begin()
+    registered = Registered("default", endpoints={"EP": "id"})
+    command = operation(1)
+    setattr(command.schedule_nexus_operation, name, "a\0b")
+    outcome = run.driver.complete(completion([command]), registered)
+    assert isinstance(outcome, TaskFailed)
+    assert outcome.failure.message == (
+        f"BadScheduleNexusOperationAttributes: {name.capitalize()}: a NUL character"
+        " cannot be stored"
+    )
+
+
 def test_what_is_asked_of_nexus_stands_in_its_event() -> None:
     run = Run()
     run.begin()
-    run.driver.translator.nexus.endpoints = {"EP": "id"}
+    registered = Registered("default", endpoints={"EP": "id"})
     command = operation(1, start_to_close_timeout=span(3), input=payload("x"))
     command.user_metadata.summary.CopyFrom(payload("a greeting"))
-    turn = run.driver.complete(completion([command]))
+    turn = run.driver.complete(completion([command]), registered)
     assert isinstance(turn, Turn)
     assert turn.events[-1].user_metadata == command.user_metadata
     asked = turn.events[-1].nexus_operation_scheduled_event_attributes

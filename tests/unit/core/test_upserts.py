@@ -13,7 +13,7 @@ from dbosify._model.protos import (
     WorkflowCommand,
     WorkflowTaskFailedCause,
 )
-from dbosify._model.search_attributes import Registered
+from dbosify._model.registered import Registered
 from tests.unit.core.spelling import at, beginning, driver_of, payload
 from tests.unit.core.traces.commands import (
     completion,
