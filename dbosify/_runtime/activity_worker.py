@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _POLL = 1.0
-"""Seconds between looks at the queue while hints stay away."""
+"""The longest wait, in seconds, for a rate that other workers use up."""
 _GRACE_AFTER_TIMEOUT = 5.0
 """Seconds after which an attempt that timed out is told so, as core does."""
 _SHUTDOWN_TEXT = "Worker is shutting down and this activity did not complete in time"
@@ -226,15 +226,21 @@ class ActivityWorker:
                 self._starved = self._slots.ready() <= 0
                 # What is claimed without a lease is given up for lost at once.
                 ready = not (self._starved or self.host.keeper.expired)
-                wait = await self._claim() if ready else _POLL
+                wait = await self._claim() if ready else None
             except LOST_CONNECTION as error:
                 logger.warning("activities not claimed: %s", error)
-                wait = _POLL
-            if wait:
+                wait = None
+            if wait is None:
+                await self._wake.wait()
+                self._wake.clear()
+            elif wait:
                 await hinted(self._wake, wait)
 
-    async def _claim(self) -> float:
-        """Take what fits; seconds until the next look, if no hint comes before."""
+    async def _claim(self) -> float | None:
+        """Take what fits; seconds until the next look, or None: at the next hint.
+
+        The lookout hints once a second while anything is queued.
+        """
         limit = self._slots.ready()
         if self._rate is not None:
             limit = min(limit, self._rate.allowed())
@@ -242,9 +248,9 @@ class ActivityWorker:
                 return self._rate.wait()
         if self.options.queue_rate:
             return await self._claim_slowly(limit, self.options.queue_rate)
-        return 0.0 if await self._claim_some(limit) == limit else _POLL
+        return 0.0 if await self._claim_some(limit) == limit else None
 
-    async def _claim_slowly(self, limit: int, rate: float) -> float:
+    async def _claim_slowly(self, limit: int, rate: float) -> float | None:
         """Take what the task queue's rate allows."""
         database, queue = self.host.database, self.task_queue
         now = self.host.clock.seconds()
@@ -255,7 +261,7 @@ class ActivityWorker:
         if claimed == allowed:
             return wait
         await rates.disallow(database, queue, rate, tasks=allowed - claimed)
-        return _POLL
+        return None
 
     async def _claim_some(self, limit: int) -> int:
         """Claim up to `limit` attempts, each on a slot of its own."""

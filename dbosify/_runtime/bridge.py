@@ -36,13 +36,11 @@ from dbosify._store.errors import StoreError
 from . import tuner
 from .activity_feed import ActivityFeed
 from .activity_worker import ActivityOptions, ActivityWorker
-from .batch_role import BatchRole
-from .due import DueRole
 from .host import Host
 from .local_activity_worker import LocalActivityWorker
+from .lookout import Lookout
 from .metrics import Metrics
 from .nexus_worker import NexusWorker
-from .schedule_role import ScheduleRole
 from .slots import Asker, Slots
 from .tuner import Tuner
 from .worker_config import check, pollers
@@ -100,9 +98,7 @@ class BridgeWorker:
         )
         self._workflows: WorkflowWorker | None = None
         self._nexus: NexusWorker | None = None
-        self._due: DueRole | None = None
-        self._schedules: ScheduleRole | None = None
-        self._batches: BatchRole | None = None
+        self._lookout: Lookout | None = None
         self._host: Host | None = None
         self._began = False
         self._entered = False
@@ -169,12 +165,8 @@ class BridgeWorker:
                 metrics=self._metrics,
             )
             self._nexus.start()
-        self._due = DueRole(host)
-        self._due.start()
-        self._schedules = ScheduleRole(host)
-        self._schedules.start()
-        self._batches = BatchRole(host)
-        self._batches.start()
+        self._lookout = host.lookouts.here()
+        self._lookout.join(self)
         self._metrics.count("worker_start")
         self._show_pollers()
         self.begun.set()
@@ -293,12 +285,9 @@ class BridgeWorker:
             await self._stopping_locals
         if self._nexus is not None:
             await self._nexus.stopped()
-        if self._due is not None:
-            await self._due.stop()
-        if self._schedules is not None:
-            await self._schedules.stop()
-        if self._batches is not None:
-            await self._batches.stop()
+        if self._lookout is not None:
+            await self._lookout.leave(self)
+            self._lookout = None
         if self._host is not None and self._entered:
             self._entered = False
             await self._host.leave(self)
@@ -329,15 +318,13 @@ class BridgeWorker:
             self.activities.hint()
         if self._nexus is not None and kind == "nexus" and key == self.task_queue:
             self._nexus.hint()
-        if self._schedules is not None:
-            self._schedules.on_hint(kind)
-        if self._batches is not None:
-            self._batches.on_hint(kind)
+        if self._lookout is not None:
+            self._lookout.on_hint(kind)
 
     def look_at(self, moment: float) -> None:
         """See `LocalWorker.look_at`."""
-        if self._due is not None:
-            self._due.look_at(moment)
+        if self._lookout is not None:
+            self._lookout.look_at(moment)
 
     def on_lease_lost(self) -> None:
         """See `LocalWorker.on_lease_lost`."""

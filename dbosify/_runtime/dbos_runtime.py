@@ -3,6 +3,9 @@
 Admin calls, Conductor and the background jobs of DBOS need a launched runtime. It works
 on the same tables under an executor id of its own: runs are claimed, fenced and taken
 over by dbosify alone. An application that runs DBOS itself keeps its own runtime.
+Unless a worker was given a DBOS configuration, nothing of DBOS's own can be waiting for
+this runtime, so it does not look for any: that alone would be the better part of what
+an idle worker asks of the database.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import Any
 
 from dbos import DBOS, DBOSConfig
 
-from dbosify._store._dbos import has_runtime, portable_serializer
+from dbosify._store._dbos import has_runtime, portable_serializer, quiet_runtime
 from dbosify._store.engine import Database
 
 logger = logging.getLogger(__name__)
@@ -59,6 +62,8 @@ def _launch(database: Database, executor_id: str, config: DBOSConfig | None) -> 
         try:
             DBOS(config=settings)  # type: ignore[arg-type]
             DBOS.launch()
+            if config is None:
+                quiet_runtime()
         except Exception as error:
             # Everything but DBOS's own tools works without it.
             logger.warning("the DBOS runtime did not start: %s", error)

@@ -1,15 +1,12 @@
-"""The clock's door: what is due in the database although no process waits for it.
+"""Does what is due in the database although no process waits for it.
 
 Parked runs whose timer has come, runs that are out of time, activities whose back-off
 is over, queued activities that ran out of time or lost their worker, entries of the
-outbox whose writer died. Every worker process looks once a second, and at the moments
-it knows something of its own to be due.
+outbox whose writer died. Every worker process does what its lookout finds.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from dbosify._core.machines.attempt import AttemptMachine
@@ -17,18 +14,14 @@ from dbosify._model.activity import ActivityRow, AttemptState
 from dbosify._service import nexus as operations
 from dbosify._service import settling
 from dbosify._service.context import Context, NexusCalls
-from dbosify._store import activities, nexus
-from dbosify._store.engine import LOST_CONNECTION, Connection, Rows
+from dbosify._store import activities, due, nexus
+from dbosify._store.due import Due
+from dbosify._store.engine import Connection, Rows
 
 from .expiry import close_all_expired
-from .hints import hinted
 
 if TYPE_CHECKING:
     from .host import Host
-
-logger = logging.getLogger(__name__)
-
-_POLL = 1.0
 
 
 class DueRole:
@@ -37,56 +30,24 @@ class DueRole:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._context = Context(host.database, host.namespace, host, None)
-        self._loop = asyncio.get_running_loop()
-        self._wake = asyncio.Event()
-        self._stopping = False
-        self._handles: set[asyncio.TimerHandle] = set()
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin to look."""
-        self._task = self._loop.create_task(self._run())
+    async def act(self, found: Due) -> None:
+        """Do what was found to be due."""
+        if found.parked_until is not None and found.parked_until <= found.now:
+            for queue in await due.wake_parked(self._host.database):
+                self._host.run_queued(queue)
+        if found.runs:
+            await close_all_expired(self._host)
+        if found.outbox:
+            await self._host.courier.send_overdue()
+        if found.nexus:
+            for key in await nexus.expired(self._host.database):
+                await operations.change(self._context, key, _expire)
+        if found.activities:
+            await self._settle_activities()
 
-    async def stop(self) -> None:
-        """Look no more."""
-        self._stopping = True
-        self._wake.set()
-        for handle in self._handles:
-            handle.cancel()
-        if self._task is not None:
-            await self._task
-        await self._host.courier.idle()
-
-    def look_at(self, moment: float) -> None:
-        """Look at `moment`, seconds since 1970, as well."""
-        delay = max(moment - self._host.clock.seconds(), 0.0)
-        if delay < _POLL * 60:
-            handle = self._loop.call_later(delay + 0.001, self._due)
-            self._handles = {h for h in self._handles if not h.cancelled()}
-            self._handles.add(handle)
-
-    def _due(self) -> None:
-        now = self._loop.time()
-        self._handles = {h for h in self._handles if h.when() > now}
-        self._wake.set()
-
-    async def _run(self) -> None:
-        while not self._stopping:
-            try:
-                await self._turn()
-            except LOST_CONNECTION as error:
-                logger.warning("did not look for due timers: %s", error)
-            await hinted(self._wake, _POLL)
-
-    async def _turn(self) -> None:
+    async def _settle_activities(self) -> None:
         database = self._host.database
-        woken = await database.fetch("wake_parked", {})
-        for queue in {row["queue_name"] for row in woken}:
-            self._host.run_queued(queue)
-        await close_all_expired(self._host)
-        await self._host.courier.send_overdue()
-        for key in await nexus.expired(database):
-            await operations.change(self._context, key, _expire)
         told: list[tuple[ActivityRow, Rows]] = []
         async with database.transaction() as connection:
             for row in await activities.due(database, connection):

@@ -40,6 +40,7 @@ from .courier import Courier
 from .expiry import close_expired
 from .hints import Hints, Listener, Watch
 from .lease import LeaseKeeper
+from .lookout import Lookout
 from .per_loop import PerLoop
 from .time_skipping import TimeSkipping
 
@@ -110,6 +111,7 @@ class Host:
             lambda: CloseWatcher(self.database, owned=self.owns, hint=self._not_open)
         )
         self._couriers = PerLoop(lambda: Courier(self))
+        self.lookouts = PerLoop(lambda: Lookout(self))
         self._lock = threading.Lock()
         self._ready = False
         self._giving_up: set[asyncio.Task[None]] = set()

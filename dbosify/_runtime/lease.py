@@ -111,14 +111,15 @@ class LeaseKeeper:
 
     def _turn(self, connection: LeaseConnection) -> None:
         asked, until = time.time_ns(), time.monotonic() + TTL
-        now = leases.renew(connection, self._database, self.lease)
-        if now is None:
+        renewed = leases.renew(connection, self._database, self.lease)
+        if renewed is None:
             # Others may own our runs by now; the token of each tells them apart.
             self.losses += 1
             self._take(connection)
             self._on_lost()
         else:
-            self._clock.adjust(now, asked)
+            self._clock.adjust(renewed.now_us, asked)
             self._valid_until = until
-        for queue in leases.take_over(connection, self._database):
-            self._on_queued(queue)
+        if renewed is None or renewed.others_died:
+            for queue in leases.take_over(connection, self._database):
+                self._on_queued(queue)

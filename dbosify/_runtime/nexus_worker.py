@@ -30,7 +30,6 @@ from dbosify._service.context import Context, NexusCalls
 from dbosify._store import nexus as store
 from dbosify._store.engine import LOST_CONNECTION
 
-from .hints import hinted
 from .metrics import Metrics
 from .slots import NexusSlotInfo, Permit, Slots
 
@@ -41,8 +40,6 @@ logger = logging.getLogger(__name__)
 
 _TIMED_OUT = NexusTaskCancelReason.TIMED_OUT
 _SHUTDOWN = NexusTaskCancelReason.WORKER_SHUTDOWN
-_POLL = 1.0
-"""Seconds between looks at the table while hints stay away."""
 
 
 @dataclass(slots=True, eq=False)
@@ -148,7 +145,8 @@ class NexusWorker:
             except LOST_CONNECTION as error:
                 logger.warning("Nexus operations not taken: %s", error)
             if not taken:
-                await hinted(self._wake, _POLL)
+                await self._wake.wait()
+                self._wake.clear()
 
     async def _take(self, limit: int) -> int:
         secret = str(uuid.uuid4())

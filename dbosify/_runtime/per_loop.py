@@ -36,3 +36,7 @@ class PerLoop(Generic[T]):
     def known(self) -> T | None:
         """The running loop's, if it has one."""
         return self._made.get(asyncio.get_running_loop())
+
+    def forget(self) -> None:
+        """The running loop's is at its end: whoever asks next gets a new one."""
+        self._made.pop(asyncio.get_running_loop(), None)

@@ -1,39 +1,46 @@
 """Fires schedules: finds what is due and lets it happen, one schedule a transaction.
 
-Every worker looks once a second, and at the very moment the next one is due. Several
-may look at once: a schedule's row is locked by whoever deals with it and skipped by the
-others, and what it starts is written with the row, so nothing happens twice.
+Every worker's lookout looks once a second, and at the very moment the next is due.
+Several may fire at once: a schedule's row is locked by whoever deals with it and
+skipped by the others, and what it starts is written with the row, so nothing happens
+twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dbosify._service.context import Context
 from dbosify._service.firing import advance
 from dbosify._store import schedules
+from dbosify._store.due import Due
 from dbosify._store.engine import LOST_CONNECTION
 
 from .faults import Point, reach
-from .hints import hinted
 
 if TYPE_CHECKING:
     from .host import Host
 
 logger = logging.getLogger(__name__)
 
-_POLL = 1.0
 _HELD = 30.0
 """Seconds for which a schedule is left alone that could not be dealt with."""
 
 
 class ScheduleRole:
-    """See the module's text."""
+    """See the module's text.
 
-    def __init__(self, host: Host) -> None:
+    Args:
+        host: of the namespace.
+        look_again: called when schedules have fired, and have a next time maybe.
+    """
+
+    def __init__(self, host: Host, look_again: Callable[[], None]) -> None:
         self._host = host
+        self._look_again = look_again
         self._context = Context(host.database, host.namespace, host, None)
         self._wake = asyncio.Event()
         self._awaits = False
@@ -41,45 +48,45 @@ class ScheduleRole:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin to wait for what is due."""
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """Look no more; what has begun is finished."""
+        """Fire no more; what has begun is finished."""
         self._stopping = True
         self._wake.set()
         if self._task is not None:
             await self._task
 
-    def on_hint(self, kind: str) -> None:
-        """Something may have happened."""
-        # A close matters only while starts wait for one.
-        if kind == "schedule" or (kind == "closed" and self._awaits):
+    def notice(self, found: Due) -> None:
+        """Fire if something is due, or may be because an action has ended."""
+        self._awaits = found.schedules_await
+        due = found.schedule_at is not None and found.schedule_at <= found.now
+        if due or self._awaits:
+            self._wake.set()
+
+    def closed(self) -> None:
+        """A run has ended, which matters only while starts wait for that."""
+        if self._awaits:
             self._wake.set()
 
     async def _run(self) -> None:
-        while not self._stopping:
-            delay = _POLL
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._stopping:
+                return
             try:
-                delay = await self._look()
+                await self._fire()
             except LOST_CONNECTION as error:
-                logger.warning("did not look for due schedules: %s", error)
-            await hinted(self._wake, delay)
+                logger.warning("did not fire due schedules: %s", error)
 
-    async def _look(self) -> float:
-        """Fire what is due; tell when to look again."""
-        outlook = await schedules.outlook(self._host.database)
-        self._awaits = outlook.awaits
-        due = outlook.due_in is not None and outlook.due_in <= 0
-        while (due or self._awaits) and not self._stopping:
-            if not await self._fire_one():
-                break
-        if due:
-            outlook = await schedules.outlook(self._host.database)
-            self._awaits = outlook.awaits
-        if outlook.due_in is None:
-            return _POLL
-        return min(max(outlook.due_in, 0.001), _POLL)
+    async def _fire(self) -> None:
+        fired = False
+        while not self._stopping and await self._fire_one():
+            fired = True
+        if fired:
+            self._look_again()
 
     async def _fire_one(self) -> bool:
         database = self._host.database

@@ -53,7 +53,7 @@ _SUGGEST_AFTER = int(
     os.environ.get("DBOSIFY_SUGGEST_CONTINUE_AS_NEW_AT", SUGGEST_EVENTS)
 )
 _POLL = 1.0
-"""Seconds between looks at queue, mailbox and owned runs while hints stay away."""
+"""Seconds between looks at owned runs while hints stay away."""
 _CLAIM_AT_ONCE = 50
 _STRAY_CHECK = 5.0
 
@@ -145,8 +145,9 @@ class WorkflowWorker:
         self._runs: OrderedDict[str, OwnedRun] = OrderedDict()
         self._desk = QueryDesk(self)
         self._wake = asyncio.Event()
+        self._look_at_queue = True
         self._look_at_queries = True
-        """One may have come before the worker, and its hint is lost then."""
+        """Some may have come before the worker, and their hints are lost then."""
         self._starved = False
         """Whether the queue may hold more than there were slots for."""
         self._next_stray_check = self.loop.time() + _STRAY_CHECK
@@ -291,11 +292,15 @@ class WorkflowWorker:
         if self._runs.get(run.uuid) is run:
             del self._runs[run.uuid]
         if self._starved:
-            self._wake.set()
+            self._claim_more()
 
     def _slot_ready(self) -> None:
         if self._starved:
-            self._wake.set()
+            self._claim_more()
+
+    def _claim_more(self) -> None:
+        self._look_at_queue = True
+        self._wake.set()
 
     async def in_slot(
         self, replica: Replica | None, run_id: str, work: Callable[[], Awaitable[T]]
@@ -403,7 +408,7 @@ class WorkflowWorker:
     def hint(self, kind: str, key: str) -> None:
         """Something may have happened."""
         if kind == "queue" and key == self.task_queue:
-            self._wake.set()
+            self._claim_more()
         elif kind == "query" and key == self.task_queue:
             self._look_at_queries = True
             self._wake.set()
@@ -420,21 +425,23 @@ class WorkflowWorker:
         """
         for run in list(self._runs.values()):
             run.look()
-        self._wake.set()
+        self._claim_more()
 
     async def _claim_loop(self) -> None:
         checked = self.loop.time()
         while not self._stopping:
             try:
-                if await self._claim():
-                    continue
+                if self._look_at_queue:
+                    self._look_at_queue = False
+                    if await self._claim():
+                        self._look_at_queue = True
+                        continue
                 if self._look_at_queries:
                     self._look_at_queries = False
                     await self._desk.claim()
                 if self.loop.time() - checked >= _POLL:
                     checked = self.loop.time()
                     await self._check_runs()
-                    await self._desk.claim()
                     await self._disown_strays()
             except LOST_CONNECTION as error:
                 logger.warning("workflows not claimed: %s", error)
@@ -480,7 +487,7 @@ class WorkflowWorker:
         if await claims.disown_strays(
             self.database, self.task_queue, self.executor_id, mine
         ):
-            self._wake.set()
+            self._claim_more()
 
     def owned(self) -> list[str]:
         """The runs of this worker."""

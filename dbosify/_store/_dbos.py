@@ -25,3 +25,16 @@ def portable_serializer() -> Serializer:
 def has_runtime() -> bool:
     """Whether this process has a DBOS runtime already."""
     return dbos._dbos._dbos_global_instance is not None
+
+
+def quiet_runtime() -> None:
+    """End the threads of the process's DBOS runtime that only look for work.
+
+    They are those of its queues, schedules and background jobs, and ask the database
+    some twenty times a second. What tools ask it for is answered as before.
+    """
+    runtime = dbos._dbos._dbos_global_instance
+    if runtime is not None:
+        for stop in runtime.background_thread_stop_events:
+            stop.set()
+        runtime._background_jobs_stop_event.set()

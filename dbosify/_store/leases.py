@@ -64,15 +64,27 @@ def take(connection: LeaseConnection, database: Database, lease: Lease) -> int:
     return int(rows[0]["now_us"])
 
 
-def renew(connection: LeaseConnection, database: Database, lease: Lease) -> int | None:
-    """Renew; returns the database's clock, or None if the lease was lost."""
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What is known with a lease that was renewed."""
+
+    now_us: int
+    """The database's clock in microseconds."""
+    others_died: bool
+    """Whether the lease of some other process has run out."""
+
+
+def renew(
+    connection: LeaseConnection, database: Database, lease: Lease
+) -> Renewed | None:
+    """Renew the lease; None if it was lost."""
     rows = _run(
         connection,
         database,
         "renew_lease",
         {"executor_id": lease.executor_id, "ttl": lease.ttl},
     )
-    return int(rows[0]["now_us"]) if rows else None
+    return Renewed(**rows[0]) if rows else None
 
 
 def drop(connection: LeaseConnection, database: Database, lease: Lease) -> None:
@@ -83,10 +95,4 @@ def drop(connection: LeaseConnection, database: Database, lease: Lease) -> None:
 def take_over(connection: LeaseConnection, database: Database) -> list[str]:
     """Queue the runs of the dead; returns the queues that got some."""
     rows = _run(connection, database, "take_over", {})
-    return sorted({row["queue_name"] for row in rows if row["queue_name"]})
-
-
-def wake_parked(connection: LeaseConnection, database: Database) -> list[str]:
-    """Queue what is parked and due; returns the queues that got some."""
-    rows = _run(connection, database, "wake_parked", {})
     return sorted({row["queue_name"] for row in rows if row["queue_name"]})

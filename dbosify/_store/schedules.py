@@ -172,23 +172,6 @@ async def hold(database: Database, schedule_id: str, seconds: float) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """Whether a look for due schedules is worth its while."""
-
-    due_in: float | None
-    """Seconds; negative if one is overdue."""
-    awaits: bool
-    """Starts wait until actions end."""
-
-
-async def outlook(database: Database) -> Outlook:
-    """When there will be something to do."""
-    row = (await database.fetch("peek_schedules", {}))[0]
-    due_in = row["due_in_us"]
-    return Outlook(None if due_in is None else due_in / 1e6, row["awaits"])
-
-
 async def end_of_chain(
     connection: Connection, database: Database, workflow_id: str, first_run_id: str
 ) -> dict[str, Any] | None:

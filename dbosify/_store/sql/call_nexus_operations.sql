@@ -7,7 +7,7 @@ FROM (
   SELECT n.operation_key, n.call AS unanswered
   FROM {schema}.dbosify_nexus_operations n
   JOIN {schema}.dbosify_executions e USING (workflow_uuid)
-  WHERE n.task_queue = %(task_queue)s AND n.due_at <= {schema}.dbosify_now()
+  WHERE n.task_queue = %(task_queue)s AND n.due_at <= (SELECT {schema}.dbosify_now())
     AND e.close_time IS NULL
   ORDER BY n.due_at
   LIMIT %(limit)s

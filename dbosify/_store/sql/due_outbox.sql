@@ -6,7 +6,7 @@ SET tries = o.tries + 1,
                                       * interval '1 second'
 FROM (
   SELECT entry_id FROM {schema}.dbosify_outbox
-  WHERE due_at <= {schema}.dbosify_now()
+  WHERE due_at <= (SELECT {schema}.dbosify_now())
   ORDER BY due_at
   LIMIT 100
   FOR UPDATE SKIP LOCKED

@@ -4,7 +4,7 @@ SELECT s.*, (EXTRACT(epoch FROM {schema}.dbosify_now()) * 1000000)::bigint AS no
 FROM {schema}.dbosify_schedules s
 WHERE s.deleted_at IS NULL
   AND (
-    s.next_look <= {schema}.dbosify_now()
+    s.next_look <= (SELECT {schema}.dbosify_now())
     OR (
       s.awaited_workflow_ids IS NOT NULL
       AND EXISTS (

@@ -2,6 +2,6 @@
 -- Index: dbosify_executions_expires_at.
 SELECT workflow_uuid
 FROM {schema}.dbosify_executions
-WHERE close_time IS NULL AND expires_at <= {schema}.dbosify_now()
+WHERE close_time IS NULL AND expires_at <= (SELECT {schema}.dbosify_now())
 ORDER BY expires_at
 LIMIT 100

@@ -1,0 +1,87 @@
+-- What there is to do in the namespace, by kind, so that nobody looks for each by itself.
+-- Index: of each kind its own; the clock is asked first, or no index could compare it.
+WITH moment AS MATERIALIZED (
+  SELECT {schema}.dbosify_now() AS now
+), executors AS (
+  WITH RECURSIVE step AS (
+    (
+      SELECT executor_id FROM {schema}.dbosify_activities
+      WHERE executor_id IS NOT NULL
+      ORDER BY executor_id LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+      SELECT a.executor_id FROM {schema}.dbosify_activities a
+      WHERE a.executor_id > step.executor_id
+      ORDER BY a.executor_id LIMIT 1
+    )
+    FROM step WHERE step.executor_id IS NOT NULL
+  )
+  SELECT executor_id FROM step WHERE executor_id IS NOT NULL
+)
+SELECT
+  (
+    SELECT w.delay_until_epoch_ms
+    FROM {schema}.workflow_status w
+    WHERE w.status = 'DELAYED'
+    ORDER BY w.delay_until_epoch_ms LIMIT 1
+  ) / 1000.0::float8 AS parked_until,
+  (
+    SELECT EXTRACT(epoch FROM s.next_look)::float8
+    FROM {schema}.dbosify_schedules s
+    WHERE s.next_look IS NOT NULL AND s.deleted_at IS NULL
+    ORDER BY s.next_look LIMIT 1
+  ) AS schedule_at,
+  EXISTS (
+    SELECT FROM {schema}.dbosify_schedules s
+    WHERE s.awaited_workflow_ids IS NOT NULL AND s.deleted_at IS NULL
+  ) AS schedules_await,
+  EXISTS (
+    SELECT FROM {schema}.dbosify_executions e
+    WHERE e.close_time IS NULL AND e.expires_at <= (SELECT now FROM moment)
+  ) AS runs,
+  EXISTS (
+    SELECT FROM {schema}.dbosify_outbox o
+    WHERE o.due_at <= (SELECT now FROM moment)
+  ) AS outbox,
+  EXISTS (
+    SELECT FROM {schema}.dbosify_nexus_operations n
+    WHERE n.expires_at <= (SELECT now FROM moment)
+  ) AS nexus,
+  EXISTS (
+    SELECT FROM {schema}.dbosify_activities a
+    WHERE a.deadline <= (SELECT now FROM moment) AND NOT a.eager
+  ) OR EXISTS (
+    SELECT FROM executors x
+    WHERE NOT EXISTS (
+      SELECT FROM {schema}.dbosify_workers live WHERE live.executor_id = x.executor_id
+    ) AND EXISTS (
+      SELECT FROM {schema}.dbosify_activities a
+      WHERE a.executor_id = x.executor_id AND NOT a.eager
+    )
+  ) AS activities,
+  EXISTS (SELECT FROM {schema}.dbosify_batches b WHERE b.state = 1) AS batches,
+  ARRAY (
+    SELECT asked.name FROM unnest(%(queues)s::text[]) AS asked (name)
+    WHERE EXISTS (
+      SELECT FROM {schema}.workflow_status w
+      WHERE w.queue_name = asked.name AND w.status = 'ENQUEUED'
+        AND w.status = ANY (ARRAY['ENQUEUED', 'PENDING'])
+    )
+  ) AS queued,
+  ARRAY (
+    SELECT asked.name FROM unnest(%(queues)s::text[]) AS asked (name)
+    WHERE EXISTS (
+      SELECT FROM {schema}.dbosify_queries q
+      WHERE q.task_queue = asked.name AND q.answer IS NULL
+        AND q.executor_id IS NULL AND q.expires_at > clock_timestamp()
+    )
+  ) AS queried,
+  ARRAY (
+    SELECT asked.name FROM unnest(%(queues)s::text[]) AS asked (name)
+    WHERE EXISTS (
+      SELECT FROM {schema}.dbosify_nexus_operations n
+      WHERE n.task_queue = asked.name AND n.due_at <= (SELECT now FROM moment)
+    )
+  ) AS called,
+  (EXTRACT(epoch FROM (SELECT now FROM moment)))::float8 AS now
