@@ -218,11 +218,11 @@ async def test_time_is_skipped_once_it_is_unlocked_as_often_as_locked(
 ) -> None:
     service = env.client.test_service
     await service.lock_time_skipping(LockTimeSkippingRequest())
+    locked = await env.get_current_time()
     handle = await env.client.start_workflow(
         Waits.run, id=random_id(), task_queue=QUEUE, run_timeout=DAY
     )
     result = asyncio.create_task(handle.result())
-    locked = await env.get_current_time()
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
     assert not result.done()
     await service.unlock_time_skipping(UnlockTimeSkippingRequest())
