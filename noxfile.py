@@ -35,6 +35,7 @@ ENVIRONMENTS = (
     "tests/unit/store/test_many_runs.py",
     "tests/unit/store/test_migrate.py",
     "tests/unit/test_embedded.py",
+    "tests/unit/test_idle.py",
     "tests/unit/test_oracle.py",
     "tests/unit/test_schedules_in_skipped_time.py",
     "tests/unit/test_testing_environment.py",

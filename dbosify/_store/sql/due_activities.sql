@@ -21,12 +21,20 @@ WITH RECURSIVE executors AS (
   )
   UNION
   (
-    SELECT a.task_id
-    FROM executors JOIN {schema}.dbosify_activities a USING (executor_id)
-    WHERE NOT a.eager AND NOT EXISTS (
-      SELECT FROM {schema}.dbosify_workers live
-      WHERE live.executor_id = executors.executor_id
-    )
+    SELECT lost.task_id
+    FROM (
+      SELECT executor_id FROM executors
+      WHERE executor_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM {schema}.dbosify_workers live
+        WHERE live.executor_id = executors.executor_id
+      )
+      OFFSET 0
+    ) AS dead
+    CROSS JOIN LATERAL (
+      SELECT a.task_id FROM {schema}.dbosify_activities a
+      WHERE a.executor_id = dead.executor_id AND NOT a.eager
+      LIMIT 100
+    ) AS lost
     LIMIT 100
   )
 )

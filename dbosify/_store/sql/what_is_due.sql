@@ -1,5 +1,5 @@
 -- What there is to do in the namespace, by kind, so that nobody looks for each by itself.
--- Index: of each kind its own; the clock is asked first, or no index could compare it.
+-- Index: of each kind its own, read in its order, so that one row of it answers.
 WITH moment AS MATERIALIZED (
   SELECT {schema}.dbosify_now() AS now
 ), executors AS (
@@ -36,22 +36,25 @@ SELECT
     SELECT FROM {schema}.dbosify_schedules s
     WHERE s.awaited_workflow_ids IS NOT NULL AND s.deleted_at IS NULL
   ) AS schedules_await,
-  EXISTS (
-    SELECT FROM {schema}.dbosify_executions e
-    WHERE e.close_time IS NULL AND e.expires_at <= (SELECT now FROM moment)
-  ) AS runs,
-  EXISTS (
-    SELECT FROM {schema}.dbosify_outbox o
-    WHERE o.due_at <= (SELECT now FROM moment)
-  ) AS outbox,
-  EXISTS (
-    SELECT FROM {schema}.dbosify_nexus_operations n
-    WHERE n.expires_at <= (SELECT now FROM moment)
-  ) AS nexus,
-  EXISTS (
-    SELECT FROM {schema}.dbosify_activities a
-    WHERE a.deadline <= (SELECT now FROM moment) AND NOT a.eager
-  ) OR EXISTS (
+  coalesce((
+    SELECT e.expires_at FROM {schema}.dbosify_executions e
+    WHERE e.close_time IS NULL AND e.expires_at IS NOT NULL
+    ORDER BY e.expires_at LIMIT 1
+  ) <= (SELECT now FROM moment), false) AS runs,
+  coalesce((
+    SELECT o.due_at FROM {schema}.dbosify_outbox o
+    ORDER BY o.due_at LIMIT 1
+  ) <= (SELECT now FROM moment), false) AS outbox,
+  coalesce((
+    SELECT n.expires_at FROM {schema}.dbosify_nexus_operations n
+    WHERE n.expires_at IS NOT NULL
+    ORDER BY n.expires_at LIMIT 1
+  ) <= (SELECT now FROM moment), false) AS nexus,
+  coalesce((
+    SELECT a.deadline FROM {schema}.dbosify_activities a
+    WHERE a.deadline IS NOT NULL AND NOT a.eager
+    ORDER BY a.deadline LIMIT 1
+  ) <= (SELECT now FROM moment), false) OR EXISTS (
     SELECT FROM executors x
     WHERE NOT EXISTS (
       SELECT FROM {schema}.dbosify_workers live WHERE live.executor_id = x.executor_id
@@ -63,25 +66,28 @@ SELECT
   EXISTS (SELECT FROM {schema}.dbosify_batches b WHERE b.state = 1) AS batches,
   ARRAY (
     SELECT asked.name FROM unnest(%(queues)s::text[]) AS asked (name)
-    WHERE EXISTS (
-      SELECT FROM {schema}.workflow_status w
+    WHERE (
+      SELECT w.created_at FROM {schema}.workflow_status w
       WHERE w.queue_name = asked.name AND w.status = 'ENQUEUED'
         AND w.status = ANY (ARRAY['ENQUEUED', 'PENDING'])
-    )
+      ORDER BY w.priority, w.created_at LIMIT 1
+    ) IS NOT NULL
   ) AS queued,
   ARRAY (
     SELECT asked.name FROM unnest(%(queues)s::text[]) AS asked (name)
-    WHERE EXISTS (
-      SELECT FROM {schema}.dbosify_queries q
+    WHERE (
+      SELECT q.created_at FROM {schema}.dbosify_queries q
       WHERE q.task_queue = asked.name AND q.answer IS NULL
         AND q.executor_id IS NULL AND q.expires_at > clock_timestamp()
-    )
+      ORDER BY q.created_at LIMIT 1
+    ) IS NOT NULL
   ) AS queried,
   ARRAY (
     SELECT asked.name FROM unnest(%(queues)s::text[]) AS asked (name)
-    WHERE EXISTS (
-      SELECT FROM {schema}.dbosify_nexus_operations n
-      WHERE n.task_queue = asked.name AND n.due_at <= (SELECT now FROM moment)
-    )
+    WHERE (
+      SELECT n.due_at FROM {schema}.dbosify_nexus_operations n
+      WHERE n.task_queue = asked.name AND n.due_at IS NOT NULL
+      ORDER BY n.due_at LIMIT 1
+    ) <= (SELECT now FROM moment)
   ) AS called,
   (EXTRACT(epoch FROM (SELECT now FROM moment)))::float8 AS now
