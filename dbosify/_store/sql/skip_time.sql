@@ -14,6 +14,15 @@ WITH moment AS MATERIALIZED (
   UNION ALL
   SELECT FROM {schema}.dbosify_nexus_operations, moment
   WHERE call IS NOT NULL OR due_at <= moment.now
+  UNION ALL
+  -- A schedule starts what waits for the end of an action as soon as that is over.
+  SELECT FROM {schema}.dbosify_schedules s,
+    unnest(s.awaited_workflow_ids, s.awaited_run_ids) AS awaited (workflow_id, run_id)
+  WHERE s.deleted_at IS NULL AND NOT EXISTS (
+    SELECT FROM {schema}.dbosify_executions e
+    WHERE e.workflow_id = awaited.workflow_id AND e.first_run_id = awaited.run_id
+      AND e.close_time IS NULL
+  )
 ), due (at) AS (
   SELECT to_timestamp(delay_until_epoch_ms / 1000.0)
   FROM {schema}.workflow_status
