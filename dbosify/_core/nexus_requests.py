@@ -51,12 +51,9 @@ def task(
     if wanted.HasField("input"):
         start.payload.CopyFrom(wanted.input)
     uuid = operation.workflow_uuid
-    start.links.append(
-        nexus_links.to_event(
-            namespace,
-            ids.workflow_id_of(uuid),
-            ids.run_id_of(uuid),
-            operation.scheduled,
-        )
-    )
+    caller = namespace, ids.workflow_id_of(uuid), ids.run_id_of(uuid)
+    if operation.standalone:
+        start.links.append(nexus_links.to_operation(*caller))
+    else:
+        start.links.append(nexus_links.to_event(*caller, operation.scheduled))
     return result

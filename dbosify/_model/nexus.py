@@ -81,7 +81,7 @@ class NexusOperation:
     """An operation that is not over."""
 
     workflow_uuid: str
-    """The run that asked for it."""
+    """The run that asked for it, or its own ids if it belongs to none."""
     task_queue: str
     """Where its handler is."""
     scheduled: HistoryEvent
@@ -97,6 +97,11 @@ class NexusOperation:
     def key(self) -> str:
         """Its name in the database."""
         return operation_key(self.workflow_uuid, self.scheduled.event_id)
+
+    @property
+    def standalone(self) -> bool:
+        """Whether a client asked for it: then no history has its event."""
+        return self.scheduled.event_id == 0
 
     @property
     def wanted(self) -> NexusOperationScheduledEventAttributes:

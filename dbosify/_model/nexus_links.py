@@ -1,7 +1,8 @@
 """Links between a Nexus caller's history and its handler's, in Nexus's form and ours.
 
-In a request a link is a URL with a type; in history it names a workflow's event. Links
-of other kinds are left out, as Temporal's server leaves out what it cannot read.
+In a request a link is a URL with a type; in history it names a workflow's event, an
+operation or an activity. Links of other kinds are left out, as Temporal's server leaves
+out what it cannot read.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 from .protos import EventType, HistoryEvent, Link, NexusLink
 
 _TYPE = "temporal.api.common.v1.Link.WorkflowEvent"
+_OPERATION_TYPE = "temporal.api.common.v1.Link.NexusOperation"
+_ACTIVITY_TYPE = "temporal.api.common.v1.Link.Activity"
 _NEXUS_PREFIX = "EVENT_TYPE_"
 
 
@@ -26,17 +29,26 @@ def to_event(
             "referenceType": "EventReference",
         }
     )
-    path = "/".join(
-        (
-            "namespaces",
-            quote(namespace, safe=""),
-            "workflows",
-            quote(workflow_id, safe=""),
-            quote(run_id, safe=""),
-            "history",
-        )
-    )
-    return NexusLink(url=f"temporal:///{path}?{query}", type=_TYPE)
+    path = _path(namespace, "workflows", workflow_id, run_id, "history")
+    return NexusLink(url=f"{path}?{query}", type=_TYPE)
+
+
+def to_operation(namespace: str, operation_id: str, run_id: str) -> NexusLink:
+    """The link that points at an operation that a client started."""
+    path = _path(namespace, "nexus-operations", operation_id, run_id, "details")
+    return NexusLink(url=path, type=_OPERATION_TYPE)
+
+
+def _path(namespace: str, kind: str, name: str, run_id: str, part: str) -> str:
+    names = ("namespaces", namespace, kind, name, run_id, part)
+    return "temporal:///" + "/".join(quote(each, safe="") for each in names)
+
+
+_SHAPES = {
+    _TYPE: ("namespaces", "workflows", "history"),
+    _OPERATION_TYPE: ("namespaces", "nexus-operations", "details"),
+    _ACTIVITY_TYPE: ("namespaces", "activities", "details"),
+}
 
 
 def for_history(links: Iterable[NexusLink]) -> list[Link]:
@@ -48,13 +60,20 @@ def _link(nexus: NexusLink) -> Link | None:
     parts = urlsplit(nexus.url)
     names = [unquote(name) for name in parts.path.strip("/").split("/")]
     shape = (names[0], *names[2:3], *names[5:])
-    if nexus.type != _TYPE or len(names) != 6:
+    if len(names) != 6 or shape != _SHAPES.get(nexus.type):
         return None
-    if shape != ("namespaces", "workflows", "history"):
-        return None
+    namespace, name, run_id = names[1], names[3], names[4]
+    if nexus.type == _OPERATION_TYPE:
+        operation = Link.NexusOperation(
+            namespace=namespace, operation_id=name, run_id=run_id
+        )
+        return Link(nexus_operation=operation)
+    if nexus.type == _ACTIVITY_TYPE:
+        activity = Link.Activity(namespace=namespace, activity_id=name, run_id=run_id)
+        return Link(activity=activity)
     link = Link()
     found = link.workflow_event
-    found.namespace, found.workflow_id, found.run_id = names[1], names[3], names[4]
+    found.namespace, found.workflow_id, found.run_id = namespace, name, run_id
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     kind = _event_type(query.get("eventType", ""))
     if query.get("referenceType") == "RequestIdReference":

@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import ActivityIdConflictPolicy, ActivityIdReusePol
 from temporalio.api.workflowservice.v1 import StartActivityExecutionRequest
 
 from dbosify._model import clock
-from dbosify._model.protos import Duration
+from dbosify._model.protos import Duration, UserMetadata
 
 from . import errors, validate
 from .attributes import settled
@@ -55,7 +55,7 @@ def check(
     if request.search_attributes.indexed_fields:
         attributes = settled(request.search_attributes, custom, namespace)
         request.search_attributes.CopyFrom(attributes)
-    _check_metadata(request)
+    check_metadata(request.user_metadata)
     _check_policies(request)
     if not request.request_id:
         request.request_id = str(uuid.uuid4())
@@ -125,8 +125,12 @@ def _check_priority(request: StartActivityExecutionRequest) -> None:
         raise errors.invalid(f"invalid priorities: {problem}")
 
 
-def _check_metadata(request: StartActivityExecutionRequest) -> None:
-    metadata = request.user_metadata
+def check_metadata(metadata: UserMetadata) -> None:
+    """Check the sizes of what a client says of what it starts.
+
+    Raises:
+        RPCError: it says too much.
+    """
     for name, size, limit in (
         ("summary", metadata.summary.ByteSize(), _MAX_SUMMARY),
         ("details", metadata.details.ByteSize(), _MAX_DETAILS),

@@ -81,6 +81,11 @@ def activity_not_found(activity_id: str) -> RPCError:
     return not_found(f"activity not found for ID: {activity_id}")
 
 
+def operation_not_found(operation_id: str) -> RPCError:
+    """No client started a Nexus operation of that id."""
+    return not_found(f"operation not found for ID: {operation_id}")
+
+
 def failed_precondition(message: str) -> RPCError:
     """What the request names is in no state for it."""
     return error(RPCStatusCode.FAILED_PRECONDITION, message)

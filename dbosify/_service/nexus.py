@@ -19,7 +19,8 @@ from dbosify._model.protos import (
     Link,
     Payload,
 )
-from dbosify._store import inboxes, outbox
+from dbosify._model.standalone_operation import news_of
+from dbosify._store import inboxes, outbox, standalone_operations
 from dbosify._store import nexus as operations
 from dbosify._store.engine import Connection
 from dbosify._store.inboxes import Message
@@ -100,12 +101,15 @@ async def change(
         calls = context.around.nexus_calls(operation)
         what(calls, clock.seconds(context.around.now()))
         told = await _tell(context, connection, calls)
-        if calls.over or (calls.news and told is None):
+        unheard = calls.news and told is None and not operation.standalone
+        if calls.over or unheard:
             await operations.drop(connection, database, key)
         else:
             await operations.save(connection, database, operation)
     if told is not None:
         tell_sent(context, told)
+    if operation.standalone and calls.news:
+        context.around.closed(key, None)
     if not calls.over:
         _hint(context, operation)
     return True
@@ -204,10 +208,23 @@ def _to_start(context: Context, entry: Entry) -> Link:
 async def _tell(
     context: Context, connection: Connection, calls: NexusCalls
 ) -> dict[str, Any] | None:
-    """Send an operation's news to its caller; None if that is closed, or hears none."""
+    """Tell an operation's news to its caller.
+
+    Returns:
+        The run that was told; None if it is closed, or no run asked for it.
+    """
     if not calls.news:
         return None
     operation = calls.operation
+    if operation.standalone:
+        await standalone_operations.note(
+            connection,
+            context.database,
+            operation.key,
+            news=news_of(calls.news),
+            info=operation.info if calls.over else None,
+        )
+        return None
     uuid = operation.workflow_uuid
     run = await inboxes.send_in(
         connection,

@@ -74,6 +74,23 @@ _ACTIVITY_COLUMNS: dict[str, sql.Composable] = {
         **dict.fromkeys(WORKFLOWS_ONLY_NUMBERS, "NULL::numeric"),
     }.items()
 }
+_OPERATION_COLUMNS: dict[str, sql.Composable] = {
+    name: sql.SQL(text)
+    for name, text in {
+        "OperationId": "e.operation_id",
+        "RunId": "e.run_id",
+        "Endpoint": "e.endpoint",
+        "Service": "e.service",
+        "Operation": "e.operation",
+        # Its statuses have the numbers and names of activities' ones.
+        "ExecutionStatus": f"CASE e.status {_STATUS} END",
+        "StartTime": "e.start_time",
+        "ExecutionTime": "e.start_time",
+        "CloseTime": "e.close_time",
+        "StateTransitionCount": "e.transitions",
+        "ExecutionDuration": _NANOSECONDS.format("(e.close_time - e.start_time)"),
+    }.items()
+}
 _OPERATORS = {op: sql.SQL(op) for op in ("=", "<", "<=", ">", ">=")} | {
     "!=": sql.SQL("<>")
 }
@@ -88,7 +105,7 @@ _TRUE = sql.SQL("true")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A run, or an activity, in the order of lists: the next page begins after it."""
+    """What is listed, in the order of lists: the next page begins after it."""
 
     close_time: datetime | None
     start_time: datetime
@@ -305,3 +322,26 @@ async def count_activities(
     text, params = _of_activities("count_standalone", database, condition)
     rows = await database.fetch_composed(text, params)
     return {row["status"]: row["activities"] for row in rows}
+
+
+def _of_operations(
+    name: str, database: Database, condition: Condition | None
+) -> tuple[bytes, dict[str, Anything]]:
+    return _about(_OPERATION_COLUMNS, name, database, condition)
+
+
+async def list_operations(
+    database: Database, condition: Condition | None, *, after: Place | None, limit: int
+) -> Rows:
+    """A page of the Nexus operations without a workflow that meet a condition."""
+    text, params = _of_operations("list_standalone_operations", database, condition)
+    return await database.fetch_composed(text, params | _page(after, limit))
+
+
+async def count_operations(
+    database: Database, condition: Condition | None
+) -> dict[int, int]:
+    """How many of them of each status meet a condition."""
+    text, params = _of_operations("count_standalone_operations", database, condition)
+    rows = await database.fetch_composed(text, params)
+    return {row["status"]: row["operations"] for row in rows}

@@ -25,6 +25,7 @@ from dbosify._service import errors
 from dbosify._service.activity_checks import check
 from dbosify._service.context import Context
 from dbosify._service.run_ids import new_run_id
+from dbosify._service.standalone import begin
 from dbosify._store import standalone
 from dbosify._store.search_attributes import known_among
 from dbosify._store.standalone import NewActivity
@@ -53,26 +54,15 @@ async def start_activity_execution(
     check(request, custom, context.namespace)
     reusable = _REUSABLE.get(request.id_reuse_policy, _CLOSED)
     new = _new(context, request)
-    while True:
-        created, latest = await standalone.start(context.database, new, reusable)
-        if created:
-            _wake(context, new)
-            return _response(context, request, new.run_id, started=True)
-        if latest is not None and _blocks(latest, request, reusable):
-            return _existing(context, request, latest)
-        # Whoever was in the way when we looked is not any more, or came since.
-
-
-def _blocks(
-    latest: dict[str, Any],
-    request: StartActivityExecutionRequest,
-    reusable: tuple[int, ...],
-) -> bool:
-    return (
-        latest["close_time"] is None
-        or latest["start_request_id"] == request.request_id
-        or latest["status"] not in reusable
+    latest = await begin(
+        lambda: standalone.start(context.database, new, reusable),
+        request_id=request.request_id,
+        reusable=reusable,
     )
+    if latest is not None:
+        return _existing(context, request, latest)
+    _wake(context, new)
+    return _response(context, request, new.run_id, started=True)
 
 
 def _existing(

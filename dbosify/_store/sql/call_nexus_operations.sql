@@ -6,9 +6,9 @@ SET call = %(call)s,
 FROM (
   SELECT n.operation_key, n.call AS unanswered
   FROM {schema}.dbosify_nexus_operations n
-  JOIN {schema}.dbosify_executions e USING (workflow_uuid)
+  LEFT JOIN {schema}.dbosify_executions e USING (workflow_uuid)
   WHERE n.task_queue = %(task_queue)s AND n.due_at <= (SELECT {schema}.dbosify_now())
-    AND e.close_time IS NULL
+    AND e.close_time IS NULL -- also where a client asked, and there is no run
   ORDER BY n.due_at
   LIMIT %(limit)s
   FOR UPDATE OF n SKIP LOCKED

@@ -22,8 +22,8 @@ NAMES = [Path(path).stem for path in files() if path.startswith(SQL)]
 
 LOADERS = frozenset(
     {
-        *("Call", "_composed", "_of_activities", "_run", "bound", "fetch", "load"),
-        *("of_schedules", "run"),
+        *("Call", "_composed", "_of_activities", "_of_operations", "_run", "bound"),
+        *("fetch", "load", "of_schedules", "run"),
     }
 )
 """What takes the name of a statement, here as a word of its own or of an object."""

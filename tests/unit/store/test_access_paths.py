@@ -34,6 +34,15 @@ PLAIN = {
         "gin (search_attributes jsonb_path_ops) WHERE (search_attributes IS NOT NULL)",
     ),
     (
+        "dbosify_standalone_operations",
+        "(COALESCE(close_time, 'infinity'::timestamp with time zone),"
+        " start_time, run_id)",
+    ),
+    (
+        "dbosify_standalone_operations",
+        "gin (search_attributes jsonb_path_ops) WHERE (search_attributes IS NOT NULL)",
+    ),
+    (
         "dbosify_executions",
         "(expires_at) WHERE ((close_time IS NULL) AND (expires_at IS NOT NULL))",
     ),
@@ -89,6 +98,10 @@ UNIQUE = {
     ("dbosify_standalone", "(task_id)"),
     ("dbosify_standalone", "(activity_id, run_number)"),
     ("dbosify_standalone", "(activity_id) WHERE (close_time IS NULL)"),
+    ("dbosify_standalone_operations", "(run_id)"),
+    ("dbosify_standalone_operations", "(operation_key)"),
+    ("dbosify_standalone_operations", "(operation_id, run_number)"),
+    ("dbosify_standalone_operations", "(operation_id) WHERE (close_time IS NULL)"),
     ("dbosify_updates", "(run_id, update_id)"),
 }
 

@@ -56,6 +56,7 @@ OUR_TABLES = {
     "dbosify_schedules",
     "dbosify_search_attributes",
     "dbosify_standalone",
+    "dbosify_standalone_operations",
     "dbosify_updates",
     "dbosify_virtual_time",
     "dbosify_workers",

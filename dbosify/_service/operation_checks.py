@@ -1,0 +1,89 @@
+"""What the server refuses and fills in before a client's Nexus operation starts."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from temporalio.api.enums.v1 import (
+    NexusOperationIdConflictPolicy,
+    NexusOperationIdReusePolicy,
+)
+from temporalio.api.workflowservice.v1 import StartNexusOperationExecutionRequest
+
+from dbosify._model import clock
+
+from . import errors, validate
+from .activity_checks import check_metadata, identifier
+from .attributes import settled
+
+_TIMEOUTS = (
+    "schedule_to_close_timeout",
+    "schedule_to_start_timeout",
+    "start_to_close_timeout",
+)
+
+
+def check(
+    request: StartNexusOperationExecutionRequest,
+    custom: Mapping[str, str],
+    namespace: str,
+) -> None:
+    """Check a request to start an operation.
+
+    Args:
+        request: its search attributes get their types; it gets an id if it has none.
+        custom: the types of the registered attributes among them.
+        namespace: in which it is to start.
+
+    Raises:
+        RPCError: with the server's text for the first thing wrong.
+    """
+    for name in ("operation_id", "endpoint", "service", "operation"):
+        identifier(getattr(request, name), name, missing=f"{name} is required")
+    for name in ("request_id", "identity"):
+        identifier(getattr(request, name), name)
+    for name in _TIMEOUTS:
+        if clock.seconds(getattr(request, name)) < 0:
+            raise errors.invalid(f"{name} is invalid: negative duration")
+    size = request.input.ByteSize()
+    if size > validate.MAX_BLOB:
+        raise errors.invalid(
+            f"input exceeds size limit. Length={size} Limit={validate.MAX_BLOB}"
+        )
+    for name, text in request.nexus_header.items():
+        validate.clean(name)
+        validate.clean(text)
+    if request.search_attributes.indexed_fields:
+        attributes = settled(request.search_attributes, custom, namespace)
+        request.search_attributes.CopyFrom(attributes)
+    check_metadata(request.user_metadata)
+    _check_policies(request)
+    if not request.request_id:
+        request.request_id = str(uuid.uuid4())
+
+
+def _check_policies(request: StartNexusOperationExecutionRequest) -> None:
+    if request.id_reuse_policy not in NexusOperationIdReusePolicy.values():
+        raise errors.invalid(f"unsupported ID reuse policy: {request.id_reuse_policy}")
+    if request.id_conflict_policy not in NexusOperationIdConflictPolicy.values():
+        raise errors.invalid(
+            f"unsupported ID conflict policy: {request.id_conflict_policy}"
+        )
+    for callback in request.completion_callbacks:
+        raise errors.invalid(
+            "invalid url: url does not match any configured callback address:"
+            f" {callback.nexus.url}"
+        )
+
+
+def named(operation_id: str, run_id: str) -> tuple[str, str | None]:
+    """The operation that a request names.
+
+    Raises:
+        RPCError: no operation id, or a run id that is no UUID.
+    """
+    identifier(operation_id, "operation_id", missing="operation_id is required")
+    if run_id and not validate.is_uuid(run_id):
+        raise errors.invalid("run_id is not a valid UUID")
+    return operation_id, run_id or None
