@@ -207,7 +207,7 @@ async def test_started_workflow_has_link_to_standalone_nexus_operation(
     async with echoes(client) as (calls, _):
         handle = await start_blocked(calls, workflow_id)
         await has_begun(handle)
-        behind = client.get_workflow_handle_for(Blocked.run, workflow_id)
+        behind = client.get_workflow_handle(workflow_id)
 
         async def both_are_linked() -> None:
             first = (await events_of(behind))[0]
@@ -374,7 +374,7 @@ async def test_id_conflict_policy_use_existing(client: Client) -> None:
         assert second.operation_id == first.operation_id
         assert second.run_id == first.run_id
         await has_begun(first)
-        behind = client.get_workflow_handle_for(Blocked.run, workflow_id)
+        behind = client.get_workflow_handle(workflow_id)
         await behind.execute_update(Blocked.let_go)
         assert await first.result() == await second.result() == "let go"
 
