@@ -171,19 +171,6 @@ async def test_workflow_cancel_and_child_completion_in_same_activation(
             assert isinstance(await failure_of(parent), CancelledError)
 
 
-async def test_workflow_uncaught_cancel_of_a_parent(client: Client) -> None:
-    async with new_worker(client, EndlessWorkflow, WaitingParentWorkflow) as worker:
-        parent = await client.start_workflow(
-            WaitingParentWorkflow.run,
-            worker.task_queue,
-            id=random_id(),
-            task_queue=worker.task_queue,
-        )
-        await assert_event_subsequence(parent, [CHILD_STARTED])
-        await parent.cancel()
-        assert isinstance(await failure_of(parent), CancelledError)
-
-
 @workflow.defn
 class ChildCancellingWorkflow:
     """Cancels its child when it is told to, and does not catch what follows."""

@@ -7,7 +7,7 @@ import pytest
 
 from dbosify import activity, workflow
 from dbosify.client import Client
-from dbosify.converter import StorageDriverWorkflowInfo
+from dbosify.converter import StorageDriverActivityInfo, StorageDriverWorkflowInfo
 from tests.ported_temporal.scaffold import new_worker, random_id
 
 with workflow.unsafe.imports_passed_through():
@@ -258,4 +258,25 @@ async def test_extstore_continue_as_new_result_stored_under_current_run(
         target(handle.id, kind=kind),
         target(handle.id, handle.first_execution_run_id, kind),
         target(handle.id, last.run_id, kind),
+    ]
+
+
+@pytest.mark.needs("standalone activities")
+async def test_store_metadata_standalone_activity(client: Client) -> None:
+    driver = InMemoryDriver()
+    storing = with_storage(client, driver, threshold=0)
+    async with new_worker(storing, activities=[echo]) as worker:
+        handle = await storing.start_activity(
+            echo,
+            "in",
+            id=random_id(),
+            task_queue=worker.task_queue,
+            schedule_to_close_timeout=timedelta(seconds=10),
+        )
+        assert await handle.result() == "in"
+    assert [context.target for context in driver.contexts] == [
+        StorageDriverActivityInfo(
+            namespace="default", id=handle.id, run_id=run_id, type="echo"
+        )
+        for run_id in (None, handle.run_id)
     ]

@@ -12,6 +12,7 @@ import pytest
 from dbosify import workflow
 from dbosify.client import Client, WorkflowFailureError
 from dbosify.exceptions import ApplicationError
+from tests.ported_temporal.leaving_handlers import LeavesHandlers
 from tests.ported_temporal.scaffold import (
     assert_task_fail_eventually,
     event_types_of,
@@ -23,26 +24,10 @@ UNFINISHED = workflow.UnfinishedSignalHandlersWarning
 
 
 @workflow.defn
-class LeavesHandlerWorkflow:
-    """Ends as soon as one of its handlers has begun; or when all have finished."""
-
-    def __init__(self) -> None:
-        self.begun = False
-        self.may_finish = False
-        self.finished = False
-
+class LeavesHandlerWorkflow(LeavesHandlers):
     @workflow.run
     async def run(self, wait_for_handlers: bool) -> bool:
-        await workflow.wait_condition(lambda: self.begun)
-        if wait_for_handlers:
-            self.may_finish = True
-            await workflow.wait_condition(workflow.all_handlers_finished)
-        return self.finished
-
-    async def begin_and_wait(self) -> None:
-        self.begun = True
-        await workflow.wait_condition(lambda: self.may_finish)
-        self.finished = True
+        return await self.end(wait_for_handlers)
 
     @workflow.signal
     async def undecided(self) -> None:

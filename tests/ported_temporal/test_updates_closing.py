@@ -17,6 +17,7 @@ from dbosify.client import (
 from dbosify.common import RawValue
 from dbosify.exceptions import ApplicationError, CancelledError
 from dbosify.service import RPCError, RPCStatusCode
+from tests.ported_temporal.leaving_handlers import LeavesHandlers
 from tests.ported_temporal.scaffold import (
     assert_eq_eventually,
     assert_task_fail_eventually,
@@ -36,26 +37,10 @@ def abandoned(error: WorkflowUpdateFailedError) -> bool:
 
 
 @workflow.defn
-class LeavesUpdateWorkflow:
-    """Ends as soon as one of its handlers has begun; or when all have finished."""
-
-    def __init__(self) -> None:
-        self.begun = False
-        self.may_finish = False
-        self.finished = False
-
+class LeavesUpdateWorkflow(LeavesHandlers):
     @workflow.run
     async def run(self, wait_for_handlers: bool) -> bool:
-        await workflow.wait_condition(lambda: self.begun)
-        if wait_for_handlers:
-            self.may_finish = True
-            await workflow.wait_condition(workflow.all_handlers_finished)
-        return self.finished
-
-    async def begin_and_wait(self) -> None:
-        self.begun = True
-        await workflow.wait_condition(lambda: self.may_finish)
-        self.finished = True
+        return await self.end(wait_for_handlers)
 
     @workflow.update
     async def undecided(self) -> None:
