@@ -28,6 +28,9 @@ BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4")
 """More processes than these only wait for the one Postgres."""
 
+MOSTLY_WAITING = ("-n", "4")
+"""For tests that wait more than they compute, also where there are fewer processors."""
+
 ENVIRONMENTS = (
     "tests/unit/face/test_abandoned.py",
     "tests/unit/face/test_differences.py",
@@ -139,7 +142,7 @@ def conformance(session: nox.Session) -> None:
     """
     install(session)
     if {*session.posargs} - {"--against", "temporal", "dbosify"}:
-        test(session, *IN_PARALLEL, "tests/ported_temporal", "tests/samples_ported")
+        test(session, *MOSTLY_WAITING, "tests/ported_temporal", "tests/samples_ported")
         return
     program = ("-m", "tests.conformance")
     against = "temporal" if "temporal" in session.posargs else "dbosify"
@@ -151,7 +154,7 @@ def conformance(session: nox.Session) -> None:
     )
     run(
         session,
-        *("python", "-m", "pytest", *IN_PARALLEL, f"--junitxml={junit}"),
+        *("python", "-m", "pytest", *MOSTLY_WAITING, f"--junitxml={junit}"),
         *(f"--oracle-report={oracle}", f"--postgres-report={postgres}"),
         *(*str(suites).split(), *session.posargs),
         # What fails is in the report, and the report says so in the end.
