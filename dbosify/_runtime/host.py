@@ -24,7 +24,7 @@ from dbosify._model.activity import ActivityRow
 from dbosify._model.nexus import NexusOperation
 from dbosify._model.outbox import Entry
 from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
-from dbosify._store import claims, inboxes, virtual_time
+from dbosify._store import claims, inboxes, journal, virtual_time
 from dbosify._store.claims import Claim, Owner, Release
 from dbosify._store.engine import LOST_CONNECTION, Database
 from dbosify._store.gathering import Gathering
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from .activity_worker import ActivityWorker
 
 logger = logging.getLogger(__name__)
+
+_JOURNALS = 16
+"""Journals that are read at once; each may be long."""
 
 
 class LocalWorker(Protocol):
@@ -107,6 +110,11 @@ class Host:
         self._workers: list[LocalWorker] = []
         self._writers = PerLoop(lambda: TurnWriter(self.database))
         self._inboxes = PerLoop(lambda: Gathering(partial(inboxes.read, self.database)))
+        self.journals = PerLoop(
+            lambda: Gathering(
+                partial(journal.load_rows, self.database), at_once=_JOURNALS
+            )
+        )
         self._closes = PerLoop(
             lambda: CloseWatcher(self.database, owned=self.owns, hint=self._not_open)
         )

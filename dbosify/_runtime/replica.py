@@ -31,7 +31,8 @@ from dbosify._model.protos import (
 )
 from dbosify._model.registered import Registered
 from dbosify._store import journal, nexus
-from dbosify._store.engine import Database
+from dbosify._store.engine import Database, Rows
+from dbosify._store.gathering import Gathering
 from dbosify._store.search_attributes import known_among
 
 from . import faults
@@ -50,6 +51,7 @@ class Place:
     """Where replicas live: what is the same for all runs of a worker."""
 
     database: Database
+    journals: Gathering[Rows]
     namespace: str
     task_queue: str
     worker: Worker
@@ -98,7 +100,8 @@ class Replica:
         Raises:
             RunVanished: there is none.
         """
-        loaded = await journal.load(self._place.database, self.workflow_uuid)
+        rows = await self._place.journals.get(self.workflow_uuid)
+        loaded = journal.of_rows(rows or [])
         if loaded is None:
             raise RunVanished(self.workflow_uuid)
         faults.reach(faults.Point.AFTER_LOAD)

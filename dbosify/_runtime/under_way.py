@@ -105,7 +105,9 @@ class UnderWay:
         self.timers.rearm(replica.driver.timers, news)
         if self._picked_up:
             return
-        rows = await activities.of_run(self.worker.database, self.run_id)
+        rows = []
+        if replica.driver.activities:
+            rows = await activities.of_run(self.worker.database, self.run_id)
         for row in rows:
             if not row.eager or row.scheduled.event_id in self.activities:
                 continue

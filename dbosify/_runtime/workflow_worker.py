@@ -124,6 +124,7 @@ class WorkflowWorker:
         )
         self.place = Place(
             database=host.database,
+            journals=host.journals.here(),
             namespace=options.namespace,
             task_queue=options.task_queue,
             worker=Worker(

@@ -19,12 +19,17 @@ class Gathering(Generic[T]):
 
     Args:
         read: reads many keys; those that do not exist are missing in its answer.
+        at_once: the most keys in one query; 0 for all that gathered.
     """
 
     def __init__(
-        self, read: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]]
+        self,
+        read: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]],
+        *,
+        at_once: int = 0,
     ) -> None:
         self._read = read
+        self._at_once = at_once
         self._wanted: dict[str, asyncio.Future[T | None]] = {}
         self._reading: asyncio.Task[None] | None = None
 
@@ -44,7 +49,7 @@ class Gathering(Generic[T]):
 
     async def _read_all(self) -> None:
         while self._wanted:
-            wanted, self._wanted = self._wanted, {}
+            wanted = self._next()
             try:
                 found = await self._read(list(wanted))
             except BaseException as error:
@@ -56,6 +61,13 @@ class Gathering(Generic[T]):
             for key, future in wanted.items():
                 if not future.done():
                     future.set_result(found.get(key))
+
+    def _next(self) -> dict[str, asyncio.Future[T | None]]:
+        if not 0 < self._at_once < len(self._wanted):
+            wanted, self._wanted = self._wanted, {}
+            return wanted
+        first = list(self._wanted)[: self._at_once]
+        return {key: self._wanted.pop(key) for key in first}
 
 
 def _give_up(future: asyncio.Future[T | None], error: BaseException) -> None:

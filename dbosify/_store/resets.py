@@ -52,7 +52,7 @@ async def steps_of(
 ) -> Steps:
     """Read a run's journal within a transaction that has seen the run."""
     rows = await database.run(
-        connection, "load_journal", {"workflow_uuid": workflow_uuid}
+        connection, "load_journal", {"workflow_uuids": [workflow_uuid]}
     )
     first = journal.unpack_bytes(rows[0]["started_event"])
     later = [
