@@ -134,14 +134,14 @@ async def _timers(url: str, handles: list[Handle], until: float) -> float:
 
 
 async def _long_story(client: Client, url: str, events: int) -> Found:
-    # A timer is two events, and a task for each of a round's fires three at the most.
-    rounds, timers = max(events // 25, 1), 10
+    # Each round has ten timers of two events each, and a task of three for them all.
+    rounds, timers = events // 23 + 1, 10
     async with worker_process(url):
         handle = await client.start_workflow(
             Long.run, args=[rounds, timers], id=str(uuid.uuid4()), task_queue=QUEUE
         )
         began_at = time.monotonic()
-        while await handle.query(Long.rounds) < rounds:
+        while await handle.query(Long.rounds) < rounds:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(1)
         spent = time.monotonic() - began_at
     length = (await handle.describe()).history_length
