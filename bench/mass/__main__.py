@@ -108,7 +108,7 @@ async def _idle(place: Place) -> float:
 async def _signals(client: Client, workflow_ids: list[str]) -> Found:
     spent = []
     for workflow_id in random.sample(workflow_ids, SIGNALS):
-        handle = client.get_workflow_handle_for(Waits.run, workflow_id)
+        handle = client.get_workflow_handle(workflow_id)
         began_at = time.perf_counter()
         await handle.signal(Waits.say, "now")
         if await handle.result() != "now":

@@ -33,6 +33,9 @@ OPERATION_HEADER = "nexus-operation-token"
 CALL_SECONDS = 10.0
 """How long a handler may take to answer one call."""
 
+FOREVER = 253_370_764_800.0
+"""The year 9999 in seconds since 1970: later moments have no protobuf timestamp."""
+
 _TO_CLOSE = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE
 _TO_START = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
 _FROM_START = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
@@ -132,7 +135,7 @@ class NexusOperation:
         else:
             limits.append((begun, wanted.schedule_to_start_timeout, _TO_START))
         return [
-            (since + clock.seconds(span), kind)
+            (min(since + clock.seconds(span), FOREVER), kind)
             for since, span, kind in limits
             if clock.seconds(span) > 0
         ]

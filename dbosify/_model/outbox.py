@@ -48,6 +48,8 @@ class Kind(str, enum.Enum):
     """Have the handler of a Nexus operation asked to cancel it."""
     CALL_BACK = "call back"
     """Tell those who asked for it that the run has ended."""
+    ACTIVITY_CALL_BACK = "activity call back"
+    """The same of an activity that a client started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Entry:
     """One thing to be done."""
 
     workflow_uuid: str
-    """The run that wants it."""
+    """The run, or the activity, that wants it."""
     kind: Kind
     event_id: int
     """The event of that run because of which it is wanted."""

@@ -66,14 +66,10 @@ OF_ACTIVITIES: Mapping[str, str] = {
 """What a filter on activities may speak of; what only runs have is empty in them."""
 
 OF_OPERATIONS: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("OperationId", "RunId", "Endpoint", "Service", "Operation", "ExecutionStatus"),
-        KEYWORD,
-    ),
-    **dict.fromkeys(("StartTime", "ExecutionTime", "CloseTime"), DATETIME),
-    **dict.fromkeys(("StateTransitionCount", "ExecutionDuration"), INT),
+    **SYSTEM,
+    **dict.fromkeys(("OperationId", "Endpoint", "Service", "Operation"), KEYWORD),
 }
-"""What a filter on Nexus operations may speak of."""
+"""The same of filters on Nexus operations."""
 
 _OF_THE_SERVER = {
     "TemporalUsedWorkerDeploymentVersions": KEYWORD_LIST,

@@ -32,6 +32,9 @@ NAMES: Mapping[int, str] = {
 }
 """What filters call a status."""
 
+STATES: Mapping[int, str] = {**NAMES, COMPLETED: "Succeeded"}
+"""What errors call it."""
+
 _ENDS: Mapping[EventType.ValueType, tuple[int, str]] = {
     EventType.EVENT_TYPE_NEXUS_OPERATION_FAILED: (FAILED, "failed"),
     EventType.EVENT_TYPE_NEXUS_OPERATION_CANCELED: (CANCELED, "canceled"),

@@ -9,6 +9,7 @@ from temporalio.api.enums.v1 import ActivityIdConflictPolicy, ActivityIdReusePol
 from temporalio.api.workflowservice.v1 import StartActivityExecutionRequest
 
 from dbosify._model import clock
+from dbosify._model.nexus import SYSTEM_CALLBACK
 from dbosify._model.protos import Duration, UserMetadata
 
 from . import errors, validate
@@ -156,6 +157,8 @@ def _check_policies(request: StartActivityExecutionRequest) -> None:
             " callback or link"
         )
     for callback in request.completion_callbacks:
+        if callback.nexus.url == SYSTEM_CALLBACK:
+            continue
         raise errors.invalid(
             "invalid url: url does not match any configured callback address:"
             f" {callback.nexus.url}"

@@ -138,5 +138,6 @@ _ELSEWHERE: Mapping[Kind, Callable[[Context, str], Awaitable[None]]] = {
     Kind.NEXUS: nexus.ask,
     Kind.CANCEL_NEXUS: nexus.ask_cancel,
     Kind.CALL_BACK: nexus.report,
+    Kind.ACTIVITY_CALL_BACK: nexus.report_activity,
 }
 """Entries whose delivery is not one transaction of the usual kind."""

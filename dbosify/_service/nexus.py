@@ -6,13 +6,17 @@ run, which gets what it has to be told as a message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
+
+from temporalio.api.workflowservice.v1 import StartActivityExecutionRequest
 
 from dbosify._model import clock, ids, nexus
 from dbosify._model.nexus import NexusOperation
 from dbosify._model.outbox import Entry, Kind
 from dbosify._model.protos import (
+    ActivityExecutionOutcome,
+    Callback,
     EventType,
     Failure,
     HistoryEvent,
@@ -20,7 +24,7 @@ from dbosify._model.protos import (
     Payload,
 )
 from dbosify._model.standalone_operation import news_of
-from dbosify._store import inboxes, outbox, standalone_operations
+from dbosify._store import inboxes, outbox, standalone, standalone_operations
 from dbosify._store import nexus as operations
 from dbosify._store.engine import Connection
 from dbosify._store.inboxes import Message
@@ -125,8 +129,49 @@ async def report(context: Context, entry_id: str) -> None:
     entry, _ = taken
     first, closing = entry.events
     started = first.workflow_execution_started_event_attributes
-    link = _to_start(context, entry)
-    for callback in started.completion_callbacks:
+    await _report(
+        context,
+        started.completion_callbacks,
+        outcome_of(closing),
+        _to_start(context, entry),
+    )
+    async with database.transaction() as connection:
+        await outbox.drop(connection, database, entry)
+
+
+async def report_activity(context: Context, entry_id: str) -> None:
+    """Report the end of an activity to the operation that it worked on."""
+    database = context.database
+    async with database.transaction() as connection:
+        taken = await outbox.take(connection, database, entry_id)
+    if taken is None:
+        return
+    entry, _ = taken
+    found = await standalone.of_task(database, entry.workflow_uuid)
+    if found is not None and found["outcome"] is not None:
+        request = StartActivityExecutionRequest.FromString(found["request"])
+        told = ActivityExecutionOutcome.FromString(found["outcome"])
+        payloads = told.result.payloads
+        outcome: Payload | Failure | None = payloads[0] if payloads else None
+        if told.HasField("failure"):
+            outcome = told.failure
+        link = Link()
+        link.activity.namespace = context.namespace
+        link.activity.activity_id = found["activity_id"]
+        link.activity.run_id = found["run_id"]
+        await _report(context, request.completion_callbacks, outcome, link)
+    async with database.transaction() as connection:
+        await outbox.drop(connection, database, entry)
+
+
+async def _report(
+    context: Context,
+    callbacks: Iterable[Callback],
+    outcome: Payload | Failure | None,
+    link: Link,
+) -> None:
+    """Report an end to those of the callbacks that are operations."""
+    for callback in callbacks:
         if callback.nexus.url != nexus.SYSTEM_CALLBACK:
             continue
         header = {name.lower(): text for name, text in callback.nexus.header.items()}
@@ -140,11 +185,9 @@ async def report(context: Context, entry_id: str) -> None:
             calls: NexusCalls, now: float, request: str = request, token: str = token
         ) -> None:
             if calls.operation.wanted.request_id == request:
-                calls.report(now, outcome_of(closing), token=token, links=[link])
+                calls.report(now, outcome, token=token, links=[link])
 
         await change(context, key, ended)
-    async with database.transaction() as connection:
-        await outbox.drop(connection, database, entry)
 
 
 def outcome_of(closing: HistoryEvent) -> Payload | Failure | None:

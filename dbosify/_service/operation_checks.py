@@ -5,18 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
-from temporalio.api.enums.v1 import (
-    NexusOperationIdConflictPolicy,
-    NexusOperationIdReusePolicy,
-)
 from temporalio.api.workflowservice.v1 import StartNexusOperationExecutionRequest
 
 from dbosify._model import clock
+from dbosify._model.protos import Duration
 
 from . import errors, validate
 from .activity_checks import check_metadata, identifier
 from .attributes import settled
 
+_MAX_HEADER = 8192
+_MAX_NANOSECONDS = 999_999_999
 _TIMEOUTS = (
     "schedule_to_close_timeout",
     "schedule_to_start_timeout",
@@ -40,41 +39,42 @@ def check(
         RPCError: with the server's text for the first thing wrong.
     """
     for name in ("operation_id", "endpoint", "service", "operation"):
-        identifier(getattr(request, name), name, missing=f"{name} is required")
-    for name in ("request_id", "identity"):
+        if not getattr(request, name):
+            raise errors.invalid(f"{name} is required")
+    for name in ("operation_id", "service", "operation", "request_id", "identity"):
         identifier(getattr(request, name), name)
+    validate.clean(request.endpoint)
     for name in _TIMEOUTS:
-        if clock.seconds(getattr(request, name)) < 0:
-            raise errors.invalid(f"{name} is invalid: negative duration")
+        _check_timeout(getattr(request, name), name)
     size = request.input.ByteSize()
     if size > validate.MAX_BLOB:
         raise errors.invalid(
             f"input exceeds size limit. Length={size} Limit={validate.MAX_BLOB}"
         )
-    for name, text in request.nexus_header.items():
-        validate.clean(name)
-        validate.clean(text)
+    header = request.nexus_header.items()
+    if sum(len(f"{name}{text}".encode()) for name, text in header) > _MAX_HEADER:
+        raise errors.invalid("nexus_header exceeds size limit")
     if request.search_attributes.indexed_fields:
         attributes = settled(request.search_attributes, custom, namespace)
         request.search_attributes.CopyFrom(attributes)
     check_metadata(request.user_metadata)
-    _check_policies(request)
-    if not request.request_id:
-        request.request_id = str(uuid.uuid4())
-
-
-def _check_policies(request: StartNexusOperationExecutionRequest) -> None:
-    if request.id_reuse_policy not in NexusOperationIdReusePolicy.values():
-        raise errors.invalid(f"unsupported ID reuse policy: {request.id_reuse_policy}")
-    if request.id_conflict_policy not in NexusOperationIdConflictPolicy.values():
-        raise errors.invalid(
-            f"unsupported ID conflict policy: {request.id_conflict_policy}"
-        )
     for callback in request.completion_callbacks:
         raise errors.invalid(
             "invalid url: url does not match any configured callback address:"
             f" {callback.nexus.url}"
         )
+    if not request.request_id:
+        request.request_id = str(uuid.uuid4())
+
+
+def _check_timeout(value: Duration, name: str) -> None:
+    problem = ""
+    if value.seconds * value.nanos < 0 or abs(value.nanos) > _MAX_NANOSECONDS:
+        problem = "duration has seconds and nanos with different signs"
+    elif clock.seconds(value) < 0:
+        problem = "negative duration"
+    if problem:
+        raise errors.invalid(f"{name} is invalid: {problem}")
 
 
 def named(operation_id: str, run_id: str) -> tuple[str, str | None]:

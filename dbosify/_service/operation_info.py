@@ -10,7 +10,7 @@ from temporalio.api.nexus.v1 import (
 )
 from temporalio.api.workflowservice.v1 import StartNexusOperationExecutionRequest
 
-from dbosify._model import clock
+from dbosify._model import clock, nexus
 from dbosify._model.protos import (
     PendingNexusOperationInfo,
     PendingNexusOperationState,
@@ -20,6 +20,7 @@ from dbosify._model.protos import (
 from dbosify._model.search_attributes import as_typed
 
 _NO_STATE = PendingNexusOperationState.PENDING_NEXUS_OPERATION_STATE_UNSPECIFIED
+_STARTED = PendingNexusOperationState.PENDING_NEXUS_OPERATION_STATE_STARTED
 _FROM_REQUEST = (
     "schedule_to_close_timeout",
     "schedule_to_start_timeout",
@@ -51,8 +52,8 @@ def info(found: dict[str, Any], *, now: Timestamp) -> NexusOperationExecutionInf
         operation=found["operation"],
         status=found["status"],
         state=calls.state if found["close_time"] is None else _NO_STATE,
-        attempt=max(calls.attempt, 1),
-        request_id=request.request_id,
+        attempt=calls.attempt,
+        request_id=nexus.request_id(found["run_id"], 0),
         operation_token=calls.operation_token,
         identity=request.identity,
         nexus_header=request.nexus_header,
@@ -63,6 +64,8 @@ def info(found: dict[str, Any], *, now: Timestamp) -> NexusOperationExecutionInf
     for name in _FROM_REQUEST:
         if request.HasField(name):  # type: ignore[arg-type]
             getattr(shown, name).CopyFrom(getattr(request, name))
+    if found["close_time"] is not None:
+        calls.ClearField("next_attempt_schedule_time")
     for name in _FROM_CALLS:
         if calls.HasField(name):  # type: ignore[arg-type]
             getattr(shown, name).CopyFrom(getattr(calls, name))
@@ -78,9 +81,10 @@ def _times(
 ) -> None:
     shown.schedule_time.FromDatetime(found["start_time"])
     if clock.seconds(shown.schedule_to_close_timeout) > 0:
-        shown.expiration_time.CopyFrom(
-            clock.later(shown.schedule_time, shown.schedule_to_close_timeout)
+        expires_at = clock.seconds(shown.schedule_time) + clock.seconds(
+            shown.schedule_to_close_timeout
         )
+        shown.expiration_time.CopyFrom(clock.of_seconds(min(expires_at, nexus.FOREVER)))
     until = now
     if found["close_time"] is not None:
         shown.close_time.FromDatetime(found["close_time"])
@@ -97,7 +101,8 @@ def _cancellation(
     if not calls.HasField("cancellation_info"):
         return
     asked = calls.cancellation_info
-    shown.cancellation_info.state = asked.state
+    if calls.state == _STARTED:  # A handler that has not begun is not asked yet.
+        shown.cancellation_info.state = asked.state
     shown.cancellation_info.attempt = asked.attempt
     shown.cancellation_info.reason = found["cancel_reason"] or ""
     for name in _OF_CANCELLATION:

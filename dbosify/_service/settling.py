@@ -34,7 +34,7 @@ def tell(around: Surroundings, row: ActivityRow, stored: Rows) -> None:
     if not stored:
         return
     if row.standalone and row.state is AttemptState.OVER:
-        around.closed(row.task_id, None)
+        tell_ended(around, row.task_id, stored)
     elif row.state is AttemptState.OVER:
         around.messaged(stored[0]["workflow_uuid"])
         if stored[0]["executor_id"] is None:
@@ -44,3 +44,16 @@ def tell(around: Surroundings, row: ActivityRow, stored: Rows) -> None:
     else:
         options = row.scheduled.activity_task_scheduled_event_attributes
         around.run_queued(ids.activity_queue(options.task_queue.name))
+
+
+def tell_ended(around: Surroundings, task_id: str, stored: Rows) -> None:
+    """Hint those whom the end of an activity without a workflow concerns.
+
+    Args:
+        around: the process.
+        task_id: the activity's.
+        stored: what the statement of `activities.end_standalone` answered.
+    """
+    around.closed(task_id, None)
+    if stored and stored[0]["owed"] is not None:
+        around.deliver([activities.report_of(task_id)])

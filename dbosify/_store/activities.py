@@ -13,6 +13,7 @@ from typing import Any
 
 from dbosify._model import ids, journal, standalone
 from dbosify._model.activity import ActivityRow, AttemptState, Pause, Progress, rank
+from dbosify._model.outbox import Entry, Kind
 from dbosify._model.protos import (
     ActivityExecutionOutcome,
     Failure,
@@ -20,6 +21,7 @@ from dbosify._model.protos import (
     Payloads,
 )
 
+from . import outbox
 from .claims import PARKED_FOR_EVER, Owner
 from .engine import Call, Connection, Database
 
@@ -210,6 +212,11 @@ def end(row: ActivityRow) -> Call:
     )
 
 
+def report_of(task_id: str) -> Entry:
+    """What an activity that is over owes those who asked to be told."""
+    return Entry(task_id, Kind.ACTIVITY_CALL_BACK, 0, ())
+
+
 def end_standalone(
     row: ActivityRow, status: int, outcome: ActivityExecutionOutcome
 ) -> Call:
@@ -218,6 +225,9 @@ def end_standalone(
     return Call(
         "end_standalone",
         {
+            "report_id": report_of(row.task_id).entry_id,
+            "report": Kind.ACTIVITY_CALL_BACK.value,
+            "head_start": outbox.HEAD_START,
             "task_id": row.task_id,
             "token": row.token,
             "status": status,

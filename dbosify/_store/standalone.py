@@ -63,6 +63,7 @@ class NewActivity:
             "execution_time": iso(self.execution_time),
             "search_attributes": search_attributes_json(request.search_attributes),
             "request": request.SerializeToString(),
+            "calls_back": bool(request.completion_callbacks),
             "task": self.scheduled.SerializeToString(),
             "state": int(AttemptState.BACKOFF if delayed else AttemptState.SCHEDULED),
             "deadline": self.deadline,
@@ -92,6 +93,12 @@ async def find(
     rows = await database.fetch(
         "find_standalone", {"activity_id": activity_id, "run_id": run_id}
     )
+    return rows[0] if rows else None
+
+
+async def of_task(database: Database, task_id: str) -> dict[str, Any] | None:
+    """The request and the outcome of an activity, by its DBOS id."""
+    rows = await database.fetch("find_standalone_task", {"task_id": task_id})
     return rows[0] if rows else None
 
 

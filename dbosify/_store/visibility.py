@@ -89,6 +89,8 @@ _OPERATION_COLUMNS: dict[str, sql.Composable] = {
         "CloseTime": "e.close_time",
         "StateTransitionCount": "e.transitions",
         "ExecutionDuration": _NANOSECONDS.format("(e.close_time - e.start_time)"),
+        **dict.fromkeys((*WORKFLOWS_ONLY_TEXT, "TaskQueue"), "NULL::text"),
+        **dict.fromkeys(WORKFLOWS_ONLY_NUMBERS, "NULL::numeric"),
     }.items()
 }
 _OPERATORS = {op: sql.SQL(op) for op in ("=", "<", "<=", ">", ">=")} | {

@@ -104,6 +104,8 @@ class NexusCallMachine(Machine):
             response: what it says, or how it failed.
         """
         self.operation.call = None
+        if self.state is State.SCHEDULED:
+            self.operation.info.attempt += 1
         if isinstance(response, Failure):
             self._raised(now, response)
         elif self.state is State.STARTED:
@@ -172,6 +174,7 @@ class NexusCallMachine(Machine):
                 token = start.async_success.operation_token
                 self.fire(Input.BEGAN, now, token, links)
             case "failure":
+                _note(self.operation.info, now, start.failure)
                 self._end(now, start.failure)
             case _:
                 links = nexus_links.for_history(start.sync_success.links)
@@ -183,6 +186,7 @@ class NexusCallMachine(Machine):
         elif self.state is State.STARTED:
             self.fire(Input.CANCEL_ANSWERED, now, failure)
         else:
+            _note(self.operation.info, now, failure)
             self._end(now, failure)
 
     def _end(
@@ -250,7 +254,6 @@ class NexusCallMachine(Machine):
 
     def _on_failed_start(self, now: float, failure: Failure) -> None:
         info = self.operation.info
-        info.attempt += 1
         info.state = (
             PendingNexusOperationState.PENDING_NEXUS_OPERATION_STATE_BACKING_OFF
         )

@@ -19,8 +19,9 @@ from dbosify._model.activity import ActivityRow, AttemptState
 from dbosify._service import errors, validate
 from dbosify._service.activity_checks import identifier, named
 from dbosify._service.context import Context
+from dbosify._service.settling import tell_ended
 from dbosify._store import activities, standalone
-from dbosify._store.engine import Call, Connection
+from dbosify._store.engine import Call, Connection, Rows
 
 
 async def request_cancel_activity_execution(
@@ -34,10 +35,11 @@ async def request_cancel_activity_execution(
         calls: list[Call] = []
         if known is None or known != request.request_id:
             calls = _cancel(context, request, found)
+        stored: Rows = []
         for call in calls:
-            await context.database.run(connection, call.name, call.params)
+            stored = await context.database.run(connection, call.name, call.params)
     if len(calls) > 1:
-        context.around.closed(found["task_id"], None)
+        tell_ended(context.around, found["task_id"], stored)
     return RequestCancelActivityExecutionResponse()
 
 
@@ -86,12 +88,13 @@ async def terminate_activity_execution(
             _refuse_termination(found, request.request_id)
             return TerminateActivityExecutionResponse()
         outcome = model.terminated(request.reason, request.identity)
+        stored: Rows = []
         for call in (
-            activities.end_standalone(row, model.TERMINATED, outcome),
             standalone.note_end(row.task_id, request.request_id),
+            activities.end_standalone(row, model.TERMINATED, outcome),
         ):
-            await context.database.run(connection, call.name, call.params)
-    context.around.closed(found["task_id"], None)
+            stored = await context.database.run(connection, call.name, call.params)
+    tell_ended(context.around, found["task_id"], stored)
     return TerminateActivityExecutionResponse()
 
 

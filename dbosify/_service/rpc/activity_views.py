@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from temporalio.api.enums.v1 import CallbackState
 from temporalio.api.workflowservice.v1 import (
     CountActivityExecutionsRequest,
     CountActivityExecutionsResponse,
@@ -58,6 +59,14 @@ def _described(
         info=activity_info.info(found, started),
         long_poll_token=shared.long_poll_token(found),
     )
+    for callback in started.completion_callbacks:
+        shown = response.callbacks.add()
+        shown.trigger.activity_closed.SetInParent()
+        shown.info.callback.CopyFrom(callback)
+        shown.info.registration_time.CopyFrom(response.info.schedule_time)
+        shown.info.state = CallbackState.CALLBACK_STATE_STANDBY
+        if found["close_time"] is not None:
+            shown.info.state = CallbackState.CALLBACK_STATE_SUCCEEDED
     if request.include_input and started.HasField("input"):
         response.input.CopyFrom(started.input)
     if request.include_outcome and found["outcome"] is not None:

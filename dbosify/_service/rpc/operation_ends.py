@@ -16,7 +16,7 @@ from temporalio.api.workflowservice.v1 import (
 from dbosify._model import standalone_operation as model
 from dbosify._model.nexus import NexusOperation
 from dbosify._model.protos import EventType, HistoryEvent
-from dbosify._service import errors, validate
+from dbosify._service import errors
 from dbosify._service.activity_checks import identifier
 from dbosify._service.context import Context
 from dbosify._service.operation_checks import named
@@ -88,7 +88,8 @@ async def terminate_nexus_operation_execution(
 def _refuse_termination(found: Row, request_id: str) -> None:
     ended_by = found["end_request_id"]
     if ended_by is None:
-        raise errors.failed_precondition("operation already completed")
+        state = model.STATES[found["status"]]
+        raise errors.failed_precondition(f"invalid transition from {state}")
     if ended_by != request_id:
         raise errors.failed_precondition(
             f"already terminated with request ID {ended_by}"
@@ -111,9 +112,9 @@ def _check(
     request: RequestCancelNexusOperationExecutionRequest
     | TerminateNexusOperationExecutionRequest,
 ) -> None:
-    identifier(request.request_id, "request_id")
-    identifier(request.identity, "identity")
-    validate.clean(request.reason)
+    named(request.operation_id, request.run_id)
+    for name in ("request_id", "identity", "reason"):
+        identifier(getattr(request, name), name)
     if not request.request_id:
         request.request_id = str(uuid.uuid4())
 

@@ -44,7 +44,7 @@ _REUSABLE = {
 _USE_EXISTING = (
     NexusOperationIdConflictPolicy.NEXUS_OPERATION_ID_CONFLICT_POLICY_USE_EXISTING
 )
-_COPIED = ("endpoint", "service", "operation", "request_id")
+_COPIED = ("endpoint", "service", "operation")
 _COPIED_MESSAGES = (
     "input",
     "schedule_to_close_timeout",
@@ -82,10 +82,7 @@ async def _task_queue(context: Context, endpoint: str) -> str:
         context.database, name=endpoint, after="", limit=1
     )
     if not found:
-        raise errors.error(
-            RPCStatusCode.NOT_FOUND,
-            f"could not find Nexus endpoint by name: {endpoint}",
-        )
+        raise errors.not_found(f"could not find Nexus endpoint by name: {endpoint}")
     return found[0].spec.target.worker.task_queue
 
 
@@ -118,6 +115,8 @@ def _new(
     wanted = scheduled.nexus_operation_scheduled_event_attributes
     for name in _COPIED:
         setattr(wanted, name, getattr(request, name))
+    # The handler may keep work apart by it, and clients may repeat theirs.
+    wanted.request_id = nexus.request_id(run_id, 0)
     for name in _COPIED_MESSAGES:
         if request.HasField(name):  # type: ignore[arg-type]
             getattr(wanted, name).CopyFrom(getattr(request, name))

@@ -29,5 +29,16 @@ WITH task AS (
       transitions = 2 * %(attempt)s + (%(started)s::float8 IS NOT NULL)::int
                     + ended.cancel_requested::int + ended.heartbeats
   FROM ended WHERE s.task_id = ended.task_id
+  RETURNING s.task_id, s.calls_back
+), owed AS (
+  INSERT INTO {schema}.dbosify_outbox (
+    entry_id, workflow_uuid, kind, event_id, events, due_at
+  )
+  SELECT %(report_id)s, task_id, %(report)s, 0, '',
+         {schema}.dbosify_now() + %(head_start)s * interval '1 second'
+  FROM told WHERE calls_back
+  ON CONFLICT DO NOTHING
+  RETURNING entry_id
 )
-SELECT task.* FROM ended JOIN task ON task.workflow_uuid = ended.task_id
+SELECT task.*, (SELECT entry_id FROM owed) AS owed
+FROM ended JOIN task ON task.workflow_uuid = ended.task_id

@@ -9,12 +9,13 @@ WITH latest AS (
 ), begun AS (
   INSERT INTO {schema}.dbosify_standalone (
     run_id, activity_id, run_number, task_id, activity_type, task_queue, status,
-    start_request_id, start_time, execution_time, search_attributes, request
+    start_request_id, start_time, execution_time, search_attributes, request,
+    calls_back
   )
   SELECT %(run_id)s, %(activity_id)s,
          coalesce((SELECT run_number FROM latest), 0) + 1, %(task_id)s,
          %(activity_type)s, %(task_queue)s, 1, %(request_id)s, %(start_time)s,
-         %(execution_time)s, %(search_attributes)s, %(request)s
+         %(execution_time)s, %(search_attributes)s, %(request)s, %(calls_back)s
   WHERE NOT EXISTS (
     SELECT FROM latest
     WHERE close_time IS NULL

@@ -96,7 +96,7 @@ def test_other_errors_lead_to_another_call_after_a_pause() -> None:
     calls.machine.unanswered(BEGAN + 12)
     assert (info.attempt, calls.due) == (2, 14)
     assert info.last_attempt_failure.message == "upstream timeout"
-    assert calls.answered(14, begins()).operation.info.attempt == 2
+    assert calls.answered(14, begins()).operation.info.attempt == 3
     assert not info.HasField("last_attempt_failure")
 
 
