@@ -58,3 +58,13 @@ def test_a_handler_that_has_begun_is_asked_to_cancel() -> None:
     assert request.HasField("cancel_operation")
     assert request.cancel_operation.operation_token == "token"
     assert "nexus-request-id" not in request.header
+
+
+def test_an_operation_of_a_client_is_linked_by_its_name() -> None:
+    calls = Calls()
+    calls.operation.scheduled.event_id = 0
+    (link,) = task(calls).task.request.start_operation.links
+    assert link.type == "temporal.api.common.v1.Link.NexusOperation"
+    assert link.url == (
+        f"temporal:///namespaces/ns/nexus-operations/orders%2F1/{RUN_ID}/details"
+    )

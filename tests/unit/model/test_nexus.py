@@ -135,6 +135,21 @@ def test_a_link_may_name_a_request_or_nothing() -> None:
     assert bare.workflow_event.event_ref.event_id == 0
 
 
+def test_a_link_to_an_operation_of_a_client_can_be_read_again() -> None:
+    written = nexus_links.to_operation("ns", "my op/1", "run")
+    (found,) = nexus_links.for_history([written])
+    told = found.nexus_operation
+    assert (told.namespace, told.operation_id, told.run_id) == ("ns", "my op/1", "run")
+
+
+def test_a_link_may_name_an_activity() -> None:
+    path = "namespaces/n/activities/a%2F1/r/details"
+    kind = "temporal.api.common.v1.Link.Activity"
+    (found,) = nexus_links.for_history([link(path, kind=kind)])
+    told = found.activity
+    assert (told.namespace, told.activity_id, told.run_id) == ("n", "a/1", "r")
+
+
 @pytest.mark.parametrize(
     "other",
     [
