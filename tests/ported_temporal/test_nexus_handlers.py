@@ -352,7 +352,7 @@ async def test_error_raised_by_timeout_of_nexus_cancel_operation(
     client: Client,
 ) -> None:
     handler = Cancellable(stubborn=True)
-    error = await _cancels(client, serving(handler), 2)
+    error = await _cancels(client, serving(handler), 4)
     assert isinstance(error.__cause__, TemporalTimeoutError)
     assert handler.cancelled.is_set()
 
