@@ -10,6 +10,7 @@ import pytest
 from dbosify._core.driver import RunDriver
 from dbosify._core.outcomes import Again, Answered, Outcome, Replayed
 from dbosify._core.tail import CORE_FLAGS
+from dbosify._core.to_nexus import endpoints_named
 from dbosify._model import clock
 from dbosify._model.effects import TaskFailed, Turn
 from dbosify._model.protos import (
@@ -421,6 +422,10 @@ def test_an_unknown_command_is_refused() -> None:
     assert isinstance(outcome, TaskFailed)
     assert "None" in outcome.failure.message
     assert outcome.eviction == EvictionReason.FATAL
+
+
+def test_only_operations_name_endpoints() -> None:
+    assert endpoints_named([operation(1), activity(1), operation(2)]) == {"EP"}
 
 
 def test_only_a_nexus_endpoint_that_there_is_may_be_called() -> None:
