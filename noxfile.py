@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import nox
@@ -25,11 +27,32 @@ PROJECT = ROOT / "pyproject.toml"
 ENVIRONMENT = ROOT / ".nox" / "environment"
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 
+AGAINST = (("--against", "temporal"), ("--against", "dbosify"))
+BESIDE = tuple(("--postgres", way) for way in ("testcontainers", "embedded", "url"))
+"""Arguments of the session `conformance` with which it writes a report."""
+
+PLUGINS = ROOT / ".nox" / "plugins"
+OLDEST = ROOT / ".nox" / "oldest"
+
 IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4")
 """More processes than these only wait for the one Postgres."""
 
 MOSTLY_WAITING = ("-n", "4")
 """For tests that wait more than they compute, also where there are fewer processors."""
+
+ON_OLDEST = (
+    "tests/signature_parity",
+    "tests/unit/face",
+    "tests/unit/store",
+    "tests/samples_ported/test_hello.py",
+    "tests/ported_temporal/test_workflow_basic.py",
+    "tests/ported_temporal/test_activities.py",
+    "tests/ported_temporal/test_signals_queries.py",
+    "tests/ported_temporal/test_updates.py",
+    "tests/ported_temporal/test_timers.py",
+    "tests/ported_temporal/test_visibility.py",
+)
+"""What shows that a release of what we depend on is one that we can depend on."""
 
 ENVIRONMENTS = (
     "tests/unit/face/test_abandoned.py",
@@ -48,20 +71,33 @@ ENVIRONMENTS = (
 of them, and half of the time."""
 
 
-def install(session: nox.Session) -> None:
-    """Make the environment unless the one that is there will do."""
-    wanted = hashlib.sha256(PROJECT.read_bytes() + sys.version.encode()).hexdigest()
-    stamp = ENVIRONMENT / "made-for"
+def install(
+    session: nox.Session,
+    environment: Path = ENVIRONMENT,
+    *,
+    groups: Sequence[str] = ("dev", "conformance"),
+    constraints: Sequence[str] = (),
+) -> None:
+    """Make an environment unless the one that is there will do.
+
+    Args:
+        session: Which runs pip.
+        environment: Where.
+        groups: The dependency groups of the project that it gets, besides the project.
+        constraints: Releases that it must have of what it gets anyway.
+    """
+    asked = " ".join((sys.version, *groups, *constraints))
+    wanted = hashlib.sha256(PROJECT.read_bytes() + asked.encode()).hexdigest()
+    stamp = environment / "made-for"
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    groups = nox.project.dependency_groups(
-        nox.project.load_toml(PROJECT), "dev", "conformance"
-    )
-    python = str(BIN / "python")
-    session.run(sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT))
+    project = nox.project.load_toml(PROJECT)
+    python = str(environment / BIN.name / "python")
+    session.run(sys.executable, "-m", "venv", "--clear", str(environment))
     session.run(
         *(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("-e", ".[embedded]", *groups),
+        *("-e", ".[embedded]", *constraints),
+        *nox.project.dependency_groups(project, *groups),
     )
     stamp.write_text(wanted)
 
@@ -71,16 +107,19 @@ def run(
     program: str,
     *arguments: str,
     success_codes: tuple[int, ...] = (0,),
+    environment: Path = ENVIRONMENT,
 ) -> None:
-    """Run a program of the environment, with the environment first on the path."""
-    install(session)
+    """Run a program of an environment, with the environment first on the path."""
+    if environment == ENVIRONMENT:
+        install(session)
     started = time.monotonic()
+    programs = environment / BIN.name
     session.run(
-        str(BIN / program),
+        str(programs / program),
         *arguments,
         env={
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "VIRTUAL_ENV": str(ENVIRONMENT),
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "VIRTUAL_ENV": str(environment),
             # Compiling the SDK in each of the many processes would time nothing else.
             "PYTHONDONTWRITEBYTECODE": None,
         },
@@ -134,36 +173,79 @@ def parity(session: nox.Session) -> None:
 
 
 @nox.session
+def parity_range(session: nox.Session) -> None:
+    """Names, signatures and basics on the oldest releases that the project allows.
+
+    The newest are those in the environment of the other sessions.
+    """
+    oldest = tuple(_oldest(nox.project.load_toml(PROJECT)["project"]["dependencies"]))
+    install(session, OLDEST, groups=("dev",), constraints=oldest)
+    run(
+        session,
+        *("python", "-m", "pytest", *IN_PARALLEL, *ON_OLDEST, *session.posargs),
+        environment=OLDEST,
+    )
+
+
+def _oldest(requirements: Sequence[str]) -> Iterator[str]:
+    for requirement in requirements:
+        found = re.match(r"([\w-]+(?:\[[\w,]+\])?)>=([\w.]+)", requirement)
+        if found is None:
+            raise ValueError(f"{requirement} has no oldest release")
+        yield f"{found[1]}=={found[2]}"
+
+
+@nox.session
+def plugins(session: nox.Session) -> None:
+    """The samples whose packages have an environment of their own."""
+    _plugins(session, *session.posargs)
+
+
+def _plugins(session: nox.Session, *arguments: str) -> None:
+    install(session, PLUGINS, groups=("plugins",))
+    run(
+        session,
+        *("python", "-m", "pytest", "-n", "2", "tests/samples_ported/plugins"),
+        *arguments,
+        success_codes=(0, 1) if arguments else (0,),
+        environment=PLUGINS,
+    )
+
+
+@nox.session
 def conformance(session: nox.Session) -> None:
     """What users of Temporal rely on; `-- --against temporal` asks the real server.
 
-    Writes docs/conformance.md, and fails if a figure is worse than it was. With other
-    arguments it only runs the tests.
+    Writes docs/conformance.md, and fails if a figure is worse than it was. With
+    `-- --postgres testcontainers` it only adds what passes on that Postgres. With
+    other arguments it only runs the tests.
     """
     install(session)
-    if {*session.posargs} - {"--against", "temporal", "dbosify"}:
+    asked = tuple(session.posargs)
+    if asked not in ((), *BESIDE, *AGAINST):
         test(session, *MOSTLY_WAITING, "tests/ported_temporal", "tests/samples_ported")
         return
-    program = ("-m", "tests.conformance")
-    against = "temporal" if "temporal" in session.posargs else "dbosify"
-    asked = (*program, "--suites", "--against", against)
-    suites = session.run(str(BIN / "python"), *asked, silent=True)
-    found = ROOT / ".nox" / against
-    junit, oracle, postgres = (
-        str(found.with_suffix(suffix)) for suffix in (".xml", ".json", ".txt")
+    against = ("--against", "temporal" if asked == AGAINST[0] else "dbosify")
+    program = ("-m", "tests.conformance", *against)
+    suites = session.run(str(BIN / "python"), *program, "--suites", silent=True)
+    found = ROOT / ".nox" / "-".join(("conformance", *asked)).replace("--", "")
+    junit, of_plugins, oracle, postgres = (
+        f"{found}{suffix}" for suffix in (".xml", "-plugins.xml", ".json", ".txt")
     )
     run(
         session,
         *("python", "-m", "pytest", *MOSTLY_WAITING, f"--junitxml={junit}"),
         *(f"--oracle-report={oracle}", f"--postgres-report={postgres}"),
-        *(*str(suites).split(), *session.posargs),
+        *(*str(suites).split(), *asked),
         # What fails is in the report, and the report says so in the end.
         success_codes=(0, 1),
     )
+    _plugins(session, f"--junitxml={of_plugins}", *asked)
     run(
         session,
-        *("python", *program, "--against", against),
-        *("--junit", junit, "--oracle", oracle, "--postgres", postgres),
+        *("python", *program, *(("--beside",) if asked in BESIDE else ())),
+        *("--junit", junit, "--junit", of_plugins),
+        *("--oracle", oracle, "--postgres", postgres),
     )
 
 

@@ -19,19 +19,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance")
     parser.add_argument("--suites", action="store_true", help="print what to run")
     parser.add_argument("--against", default="dbosify")
-    parser.add_argument("--junit", type=Path)
+    parser.add_argument("--junit", type=Path, action="append", default=[])
+    parser.add_argument(
+        "--beside",
+        action="store_true",
+        help="only add what passes on this Postgres, beside the others",
+    )
     parser.add_argument("--oracle", type=Path)
     parser.add_argument("--postgres", type=Path)
     given = parser.parse_args()
     if given.suites:
         print("\n".join(accounts.suites(given.against)))
         return 0
-    needed = [given.junit]
+    needed = given.junit or [None]
     if given.against == "dbosify":
         needed += [given.oracle, given.postgres]
     if None in needed:
         parser.error("--junit is needed; for dbosify --oracle and --postgres as well")
-    return _measure(given, outcomes.read(given.junit))
+    seen: dict[str, outcomes.Outcome] = {}
+    for junit in given.junit:
+        seen.update(outcomes.read(junit))
+    return _measure(given, seen)
 
 
 def _measure(given: argparse.Namespace, seen: dict[str, outcomes.Outcome]) -> int:
@@ -39,8 +47,10 @@ def _measure(given: argparse.Namespace, seen: dict[str, outcomes.Outcome]) -> in
     if given.against == "dbosify":
         oracle = json.loads(given.oracle.read_text(encoding="utf-8"))
         new = report.made(seen, oracle, given.postgres.read_text(encoding="utf-8"))
-        if old is not None:
-            new = report.keep_server(new, old)
+        if given.beside:
+            new = report.with_another_postgres(old or new, new)
+        elif old is not None:
+            new = report.keep_others(report.keep_server(new, old), old)
     elif old is None:
         print("there is no report yet: run against dbosify first", file=sys.stderr)
         return 1

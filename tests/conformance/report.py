@@ -113,6 +113,33 @@ def keep_server(report: Report, older: Report) -> Report:
     return report
 
 
+def with_another_postgres(report: Report, other: Report) -> Report:
+    """The report, with what another one found on its Postgres."""
+    beside = {**report.get("beside", {}), other["postgres"]: _on_postgres(other)}
+    beside.pop(report["postgres"], None)
+    return {**report, "beside": beside}
+
+
+def keep_others(report: Report, older: Report) -> Report:
+    """The report, with what an older one knows of other Postgres servers."""
+    beside = dict(older.get("beside", {}))
+    beside.pop(report["postgres"], None)
+    return {**report, "beside": beside}
+
+
+def _on_postgres(report: Report) -> dict[str, int]:
+    """The figures that may depend on the Postgres."""
+    oracle = report["oracle"]
+    return {
+        "passing": report["total"]["passing"],
+        "samples": report["samples"]["passing"],
+        "failing": report["total"]["failing"] + report["samples"]["failing"],
+        "closed_runs": oracle["closed_runs"],
+        "accepted": oracle["accepted"],
+        "rejected": oracle["rejected"],
+    }
+
+
 def _without_semantic(account: dict[str, int]) -> dict[str, int]:
     return {name: figure for name, figure in account.items() if name != "semantic"}
 
@@ -167,6 +194,7 @@ def page(report: Report) -> str:
         *(_row(area, *_cells(account)) for area, account in areas.items()),
         "\n## The rest\n",
         *_others(report),
+        *_servers(report),
     ]
     for kind, names in report["missing"].items():
         if names:
@@ -198,6 +226,19 @@ def _others(report: Report) -> Iterator[str]:
         " made not to replay. All names of the SDK but"
         f" {report['names']['listed_deviations']} are its own objects."
     )
+
+
+def _servers(report: Report) -> Iterator[str]:
+    if not report.get("beside"):
+        return
+    columns = ("passing", "samples", "failing", "closed_runs", "accepted", "rejected")
+    yield "\n## On which Postgres\n"
+    yield "The figures above are those of the first.\n"
+    yield _row("Postgres", *(column.replace("_", " ") for column in columns))
+    yield _row("---", *("---:" for _ in columns))
+    servers = {report["postgres"]: _on_postgres(report), **report.get("beside", {})}
+    for server, found in servers.items():
+        yield _row(server, *(str(found.get(column, "")) for column in columns))
 
 
 def _cells(account: Mapping[str, int]) -> Iterator[str]:

@@ -173,6 +173,17 @@ def test_the_page_shows_each_area_and_what_is_missing() -> None:
     assert "Missing rpcs" not in page
 
 
+def test_the_page_shows_what_passes_on_another_postgres() -> None:
+    measured = changed("samples", failing=0)
+    measured["total"]["failing"] = 0
+    another = {**copy.deepcopy(measured), "postgres": "a container"}
+    both = report.with_another_postgres(measured, another)
+    assert "| a container | 5 | 1 | 0 | 100 | 98 | 0 |" in report.page(both)
+    kept = report.keep_others(measured, both)
+    assert report.page(kept) == report.page(both)
+    assert report.keep_others(another, both)["beside"] == {}
+
+
 def test_the_page_is_that_of_its_data() -> None:
     kept = report.load()
     assert kept is not None
