@@ -31,7 +31,7 @@ def main() -> int:
     if given.suites:
         print("\n".join(accounts.suites(given.against)))
         return 0
-    needed = given.junit or [None]
+    needed = [*given.junit] or [None]
     if given.against == "dbosify":
         needed += [given.oracle, given.postgres]
     if None in needed:
