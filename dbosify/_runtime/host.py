@@ -152,6 +152,10 @@ class Host:
         self.listener.start()
         self._ready = True
 
+    def gone(self) -> None:
+        """The schema is not there any more; who comes again has to look for it."""
+        self._ready = False
+
     def new_owner(self) -> Owner:
         """A fresh fence for a claim."""
         return Owner(self.executor_id, str(uuid.uuid4()))
@@ -338,6 +342,12 @@ class Host:
         self.hints.watches(_close_of(workflow_uuid), event)
         self.hints.here("closed", workflow_uuid)
         self.hints.elsewhere("closed", workflow_uuid)
+
+    async def create_namespace(self, namespace: str) -> Database:
+        """See `Surroundings.create_namespace`."""
+        host = host_of(self.database.url, namespace)
+        await host.prepare(migrate=True)
+        return host.database
 
     async def time_out(self, workflow_uuid: str) -> None:
         """See `Surroundings.time_out`."""

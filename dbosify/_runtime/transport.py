@@ -26,6 +26,7 @@ from dbosify._service import errors, registry
 from dbosify._service.context import Context
 from dbosify._store.engine import LOST_CONNECTION
 from dbosify._store.errors import SchemaMissing, StoreError
+from dbosify._store.namespaces import DROPPED
 from dbosify._store.url import DatabaseUrl, is_postgres_url
 
 from . import bridge, metrics, sandbox
@@ -229,11 +230,18 @@ class PostgresServiceClient(_BridgeServiceClient):
         deadline: float | None,
     ) -> Any:
         namespace = getattr(request, "namespace", "") or ""
-        if not namespace and rpc in registry.NEEDS_NO_NAMESPACE:
+        if rpc == "register_namespace" or (
+            not namespace and rpc in registry.NEEDS_NO_NAMESPACE
+        ):
             namespace = self.created_namespace or "default"
         host = await self.host(namespace)
         context = Context(host.database, namespace, host, deadline)
-        return await registry.IMPLEMENTED[rpc](context, request)
+        try:
+            return await registry.IMPLEMENTED[rpc](context, request)
+        except DROPPED:
+            self._hosts.pop(namespace, None)
+            host.gone()
+            raise errors.namespace_not_found(namespace) from None
 
 
 class _Bridge(bridge.BridgeClient):

@@ -70,6 +70,9 @@ class Surroundings(Protocol):
     def closed(self, workflow_uuid: str, event: HistoryEvent | None) -> None:
         """Tell whoever waits for the run that it is closed."""
 
+    async def create_namespace(self, namespace: str) -> Database:
+        """Make a namespace if it is not there; its tables."""
+
     async def time_out(self, workflow_uuid: str) -> None:
         """Close a run that is out of time."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import psycopg
@@ -58,6 +58,10 @@ class Database:
     _pools: dict[asyncio.AbstractEventLoop, AsyncConnectionPool[Connection]] = field(
         default_factory=dict, repr=False
     )
+
+    def in_schema(self, schema: str) -> Database:
+        """The tables of another namespace, over the same connections."""
+        return replace(self, schema=schema)
 
     async def fetch(self, name: str, params: Mapping[str, Any]) -> Rows:
         """Run one statement as a transaction of its own."""

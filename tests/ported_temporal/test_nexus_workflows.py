@@ -454,13 +454,11 @@ async def test_temporal_operation_cancel_workflow(client: Client) -> None:
         with pytest.raises(WorkflowFailureError) as failed:
             await caller.result()
         assert isinstance(failed.value.cause, CancelledError | NexusOperationError)
-        assert await _nexus_events(caller) == [
-            "SCHEDULED",
-            "STARTED",
-            "CANCEL_REQUESTED",
-            "CANCEL_REQUEST_COMPLETED",
-            "CANCELED",
-        ]
+        events = await _nexus_events(caller)
+        # The end may overtake the answer to the request, and then nobody waits for it.
+        if "CANCEL_REQUEST_COMPLETED" in events:
+            events.remove("CANCEL_REQUEST_COMPLETED")
+        assert events == ["SCHEDULED", "STARTED", "CANCEL_REQUESTED", "CANCELED"]
 
 
 async def _nexus_events(handle: Any) -> list[str]:

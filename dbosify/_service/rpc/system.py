@@ -1,24 +1,18 @@
-"""GetSystemInfo, GetClusterInfo, DescribeNamespace, and the health check."""
+"""What the service as a whole is and can do."""
 
 from __future__ import annotations
 
-from temporalio.api.enums.v1 import NamespaceState
 from temporalio.api.workflowservice.v1 import (
-    DescribeNamespaceRequest,
-    DescribeNamespaceResponse,
     GetClusterInfoRequest,
     GetClusterInfoResponse,
     GetSystemInfoRequest,
     GetSystemInfoResponse,
 )
 
-from dbosify._service import errors, validate
 from dbosify._service.context import Context
 
 SERVER_VERSION = "1.32.0"
 """The Temporal server whose contract this service keeps."""
-
-_MAX_COMPLETION = 40 * 1024 * 1024
 
 
 async def get_system_info(
@@ -35,6 +29,8 @@ async def get_system_info(
     capabilities.eager_workflow_start = True
     capabilities.sdk_metadata = True
     capabilities.count_group_by_execution_status = True
+    capabilities.supports_schedules = True
+    capabilities.nexus = True
     return response
 
 
@@ -49,29 +45,3 @@ async def get_cluster_info(
         visibility_store="postgres",
         history_shard_count=1,
     )
-
-
-async def describe_namespace(
-    context: Context, request: DescribeNamespaceRequest
-) -> DescribeNamespaceResponse:
-    """The namespace of this context."""
-    if request.namespace and request.id:
-        raise errors.invalid(
-            "GetNamespace operation failed.  Both ID and Name specified in request."
-        )
-    if not request.namespace and not request.id:
-        raise errors.invalid("Namespace not set on request.")
-    rows = await context.database.fetch("list_namespaces", {})
-    if request.id and rows[0]["id"] != request.id:
-        raise errors.namespace_not_found(request.id)
-    response = DescribeNamespaceResponse()
-    info = response.namespace_info
-    info.name = rows[0]["name"]
-    info.id = rows[0]["id"]
-    info.state = NamespaceState.NAMESPACE_STATE_REGISTERED
-    info.capabilities.eager_workflow_start = True
-    info.limits.blob_size_limit_error = validate.MAX_BLOB
-    info.limits.memo_size_limit_error = validate.MAX_BLOB
-    info.limits.workflow_task_completion_size_limit_error = _MAX_COMPLETION
-    response.config.SetInParent()
-    return response

@@ -24,6 +24,7 @@ from dbosify.api.enums.v1 import (
     PendingActivityState,
     WorkflowTaskFailedCause,
 )
+from dbosify.api.operatorservice.v1 import DeleteNamespaceRequest
 from dbosify.api.schedule.v1 import ScheduleSpec
 from dbosify.client import Client, WorkflowFailureError, WorkflowHandle
 from dbosify.converter import DataConverter, PayloadCodec
@@ -335,6 +336,17 @@ async def test_connecting_to_a_namespace_creates_it(connect: Connect) -> None:
     client = await connect(namespace=f"created_{random_name()[-8:]}")
     handle = await started(client)
     assert (await handle.describe()).id == handle.id
+
+
+async def test_the_default_namespace_cannot_be_deleted(
+    client: Client, against: str
+) -> None:
+    if against == "temporal":
+        pytest.fail("it would be deleted, and the other tests are in it")
+    request = DeleteNamespaceRequest(namespace="default")
+    with pytest.raises(RPCError, match="cannot be deleted") as caught:
+        await client.operator_service.delete_namespace(request)
+    assert caught.value.status == RPCStatusCode.FAILED_PRECONDITION
 
 
 @pytest.mark.parametrize("name", ["id", "task_queue"])

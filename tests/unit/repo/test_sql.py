@@ -86,7 +86,11 @@ def connection(
         connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    # Postgres prepares no DROP.
+    [name for name in NAMES if not statements.load(name).startswith("DROP")],
+)
 def test_a_statement_fits_the_migrated_tables(
     connection: psycopg.Connection[tuple[object, ...]], schema: str, name: str
 ) -> None:

@@ -1,0 +1,3 @@
+-- Delete a namespace with everything in it.
+-- Index: none.
+DROP SCHEMA {schema} CASCADE
