@@ -168,8 +168,7 @@ class PostgresServiceClient(_BridgeServiceClient):
             return HealthCheckResponse(status=serving)  # type: ignore[return-value]
         function = registry.IMPLEMENTED.get(rpc)
         if function is None or service not in ("workflow", "operator", "test"):
-            reason = registry.UNIMPLEMENTED.get(rpc, "not a Temporal service")
-            raise errors.unimplemented(f"dbosify does not answer {rpc}: {reason}")
+            raise errors.unimplemented(_refusal(rpc))
         deadline = None
         if timeout is not None:
             seconds = timeout.total_seconds()
@@ -262,6 +261,12 @@ class _Bridge(bridge.BridgeClient):
 
     async def host(self, namespace: str) -> Host:
         return await self._service.host(namespace)
+
+
+def _refusal(rpc: str) -> str:
+    reason = registry.UNIMPLEMENTED.get(rpc, "not a Temporal service")
+    ours = f"dbosify does not answer {rpc}: {reason}"
+    return registry.REFUSED_BY_TEMPORAL.get(rpc, ours)
 
 
 def _refuse_network_options(config: ConnectConfig) -> None:

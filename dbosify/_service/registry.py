@@ -171,6 +171,30 @@ NEEDS_NO_NAMESPACE = frozenset(
     }
 )
 
+_NO_DEPLOYMENTS = (
+    "Deployments are deprecated and no longer supported, use Worker Deployments instead"
+)
+
+REFUSED_BY_TEMPORAL: dict[str, str] = {
+    "create_workflow_rule": "method CreateWorkflowRule not supported",
+    "delete_workflow_rule": "method DeleteWorkflowRule not supported",
+    "describe_deployment": _NO_DEPLOYMENTS,
+    "describe_workflow_rule": "method DescribeWorkflowRule not supported",
+    "fetch_worker_config": "FetchWorkerConfig command is not enabled.",
+    "get_current_deployment": _NO_DEPLOYMENTS,
+    "get_deployment_reachability": _NO_DEPLOYMENTS,
+    "list_deployments": _NO_DEPLOYMENTS,
+    "list_workflow_rules": "method ListWorkflowRules not supported",
+    "poll_workflow_execution_time_skipping": (
+        "The Time-Skipping feature is not enabled for namespace."
+    ),
+    "set_current_deployment": _NO_DEPLOYMENTS,
+    "trigger_workflow_rule": "method TriggerWorkflowRule not supported",
+    "update_worker_config": "UpdateWorkerConfig command is not enabled.",
+}
+"""What Temporal's server does not answer either as it comes, with its texts."""
+
+_AS_TEMPORAL = "Temporal's server refuses it as well, unless it is configured otherwise"
 _LATER = "not built yet"
 _NO_CLUSTER = "makes sense only in a cluster of Temporal servers"
 _IN_PROCESS = "workers take their tasks from Postgres, not over this service"
@@ -179,30 +203,20 @@ UNIMPLEMENTED: dict[str, str] = {
     "count_workers": _LATER,
     "create_worker_deployment": _LATER,
     "create_worker_deployment_version": _LATER,
-    "create_workflow_rule": _LATER,
     "delete_worker_deployment": _LATER,
     "delete_worker_deployment_version": _LATER,
-    "delete_workflow_rule": _LATER,
-    "describe_deployment": _LATER,
     "describe_task_queue": _LATER,
     "describe_worker": _LATER,
     "describe_worker_deployment": _LATER,
     "describe_worker_deployment_version": _LATER,
-    "describe_workflow_rule": _LATER,
-    "fetch_worker_config": _LATER,
-    "get_current_deployment": _LATER,
-    "get_deployment_reachability": _LATER,
     "get_worker_build_id_compatibility": _LATER,
     "get_worker_task_reachability": _LATER,
     "get_worker_versioning_rules": _LATER,
-    "list_deployments": _LATER,
     "list_task_queue_partitions": _NO_CLUSTER,
     "list_worker_deployments": _LATER,
     "list_workers": _LATER,
-    "list_workflow_rules": _LATER,
     "poll_activity_task_queue": _IN_PROCESS,
     "poll_nexus_task_queue": _IN_PROCESS,
-    "poll_workflow_execution_time_skipping": _LATER,
     "poll_workflow_task_queue": _IN_PROCESS,
     "record_worker_heartbeat": _IN_PROCESS,
     "reset_sticky_task_queue": _IN_PROCESS,
@@ -211,15 +225,12 @@ UNIMPLEMENTED: dict[str, str] = {
     "respond_query_task_completed": _IN_PROCESS,
     "respond_workflow_task_completed": _IN_PROCESS,
     "respond_workflow_task_failed": _IN_PROCESS,
-    "set_current_deployment": _LATER,
     "set_worker_deployment_current_version": _LATER,
     "set_worker_deployment_manager": _LATER,
     "set_worker_deployment_ramping_version": _LATER,
     "shutdown_worker": _IN_PROCESS,
-    "trigger_workflow_rule": _LATER,
     "update_task_queue_config": _LATER,
     "update_worker_build_id_compatibility": _LATER,
-    "update_worker_config": _LATER,
     "update_worker_deployment_version_compute_config": _LATER,
     "update_worker_deployment_version_metadata": _LATER,
     "update_worker_versioning_rules": _LATER,
@@ -227,5 +238,6 @@ UNIMPLEMENTED: dict[str, str] = {
     "add_or_update_remote_cluster": _NO_CLUSTER,
     "list_clusters": _NO_CLUSTER,
     "remove_remote_cluster": _NO_CLUSTER,
+    **dict.fromkeys(REFUSED_BY_TEMPORAL, _AS_TEMPORAL),
 }
 """Everything else that a client may ask, with the reason it gets no answer."""
