@@ -78,6 +78,7 @@ BUILT_FEATURES: frozenset[str] = frozenset(
         "typed search attributes",
         "updates",
         "visibility",
+        "worker versioning",
     }
 )
 """What dbosify has of :data:`PLANNED_FEATURES`; adding a name runs its tests."""

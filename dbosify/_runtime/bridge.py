@@ -36,6 +36,7 @@ from dbosify._store.errors import StoreError
 from . import tuner
 from .activity_feed import ActivityFeed
 from .activity_worker import ActivityOptions, ActivityWorker
+from .deployed import Deployed, membership
 from .host import Host
 from .local_activity_worker import LocalActivityWorker
 from .lookout import Lookout
@@ -100,6 +101,7 @@ class BridgeWorker:
         self._nexus: NexusWorker | None = None
         self._lookout: Lookout | None = None
         self._host: Host | None = None
+        self._deployed: Deployed | None = None
         self._began = False
         self._entered = False
 
@@ -114,6 +116,7 @@ class BridgeWorker:
         self._client.assert_same_process("use worker")
         try:
             self._host = await self._client.host(self.config.namespace)
+            await self._deploy(self._host)
         except (StoreError, temporalio.service.RPCError) as error:
             raise RuntimeError(f"Worker validation failed: {error}") from None
         info = NamespaceInfo()
@@ -124,6 +127,12 @@ class BridgeWorker:
             self._began = True
             await self._begin(self._host)
         return info
+
+    async def _deploy(self, host: Host) -> None:
+        member = membership(self.config)
+        if member is not None and self._deployed is None:
+            self._deployed = Deployed(host, member)
+            await self._deployed.enter()
 
     async def _begin(self, host: Host) -> None:
         self.loop = asyncio.get_running_loop()
@@ -288,6 +297,8 @@ class BridgeWorker:
         if self._lookout is not None:
             await self._lookout.leave(self)
             self._lookout = None
+        if self._deployed is not None:
+            await self._deployed.leave()
         if self._host is not None and self._entered:
             self._entered = False
             await self._host.leave(self)

@@ -328,6 +328,11 @@ class Host:
         self.hints.here("queue", task_queue)
         self.hints.elsewhere("queue", task_queue)
 
+    def rerouted(self) -> None:
+        """See `Surroundings.rerouted`."""
+        self.hints.here("routes", "")
+        self.hints.elsewhere("routes", "")
+
     def messaged(self, workflow_uuid: str) -> None:
         """See `Surroundings.messaged`."""
         self.hints.here("run", workflow_uuid)

@@ -46,6 +46,10 @@ PLAIN = {
         "dbosify_executions",
         "(expires_at) WHERE ((close_time IS NULL) AND (expires_at IS NOT NULL))",
     ),
+    (
+        "dbosify_executions",
+        "(pinned_to) WHERE ((pinned_to IS NOT NULL) AND (close_time IS NULL))",
+    ),
     ("dbosify_executions", "(start_time)"),
     ("dbosify_activities", "(deadline) WHERE (deadline IS NOT NULL)"),
     ("dbosify_activities", "(executor_id) WHERE (executor_id IS NOT NULL)"),
@@ -103,6 +107,11 @@ UNIQUE = {
     ("dbosify_standalone_operations", "(operation_id, run_number)"),
     ("dbosify_standalone_operations", "(operation_id) WHERE (close_time IS NULL)"),
     ("dbosify_updates", "(run_id, update_id)"),
+    ("dbosify_deployments", "(name)"),
+    ("dbosify_routes", "(task_queue, kind)"),
+    ("dbosify_versions", "(version_id)"),
+    ("dbosify_versions", "(deployment, build_id)"),
+    ("dbosify_version_queues", "(task_queue, kind, version_id)"),
 }
 
 INDEXES = """
