@@ -6,6 +6,8 @@ in them come from users and reach the database as parameters only.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -60,3 +62,33 @@ class Any:
 
 
 Condition: TypeAlias = "Compare | IsNull | Not | All | Any"
+
+_OPERATORS: dict[str, Callable[..., bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def holds(condition: Condition, values: Mapping[str, Value]) -> bool:
+    """Whether a condition is true of something that is not in the database.
+
+    Args:
+        condition: about fields of one value each.
+        values: of the fields; one that is missing is like an empty one.
+    """
+    if isinstance(condition, All):
+        return all(holds(each, values) for each in condition.conditions)
+    if isinstance(condition, Any):
+        return any(holds(each, values) for each in condition.conditions)
+    if isinstance(condition, Not):
+        return not holds(condition.condition, values)
+    value = values.get(condition.field.name, "")
+    if isinstance(condition, IsNull):
+        return value == ""
+    if condition.operator == "prefix":
+        return str(value).startswith(str(condition.value))
+    return _OPERATORS[condition.operator](value, condition.value)

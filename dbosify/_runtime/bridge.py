@@ -45,6 +45,7 @@ from .nexus_worker import NexusWorker
 from .slots import Asker, Slots
 from .tuner import Tuner
 from .worker_config import check, pollers
+from .worker_instance import WorkerInstance
 from .workflow_worker import WorkflowOptions, WorkflowWorker
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ class BridgeWorker:
         self._identity = config.identity_override or client.identity
         self._metrics = client.metrics.labelled(
             namespace=config.namespace, task_queue=config.task_queue
+        )
+        self._instance = WorkerInstance(
+            config, self._identity, _build_id(config.versioning_strategy)
         )
         self._workflows: WorkflowWorker | None = None
         self._nexus: NexusWorker | None = None
@@ -176,6 +180,7 @@ class BridgeWorker:
             self._nexus.start()
         self._lookout = host.lookouts.here()
         self._lookout.join(self)
+        await self._instance.enter(host)
         self._metrics.count("worker_start")
         self._show_pollers()
         self.begun.set()
@@ -301,6 +306,7 @@ class BridgeWorker:
             await self._deployed.leave()
         if self._host is not None and self._entered:
             self._entered = False
+            await self._instance.leave(self._host)
             await self._host.leave(self)
 
     async def _stop_locals(self) -> None:
@@ -343,6 +349,8 @@ class BridgeWorker:
             self._workflows.lease_lost()
         if self.activities is not None:
             self.activities.hint()
+        if self._host is not None:
+            self._instance.enter_again(self._host)
 
     def owned(self) -> list[str]:
         """See `LocalWorker.owned`."""

@@ -41,9 +41,11 @@ from .rpc import (
     signal_with_start,
     start,
     system,
+    task_queues,
     terminate,
     time_skipping,
     update,
+    workers,
 )
 
 Rpc: TypeAlias = Callable[[Context, Any], Awaitable[Any]]
@@ -143,6 +145,7 @@ IMPLEMENTED: dict[str, Rpc] = {
         start.start_workflow_execution,
         system.get_cluster_info,
         system.get_system_info,
+        task_queues.describe_task_queue,
         terminate.terminate_workflow_execution,
         time_skipping.get_current_time,
         time_skipping.lock_time_skipping,
@@ -152,6 +155,9 @@ IMPLEMENTED: dict[str, Rpc] = {
         time_skipping.unlock_time_skipping_with_sleep,
         update.poll_workflow_execution_update,
         update.update_workflow_execution,
+        workers.count_workers,
+        workers.describe_worker,
+        workers.list_workers,
     )
 }
 
@@ -214,14 +220,10 @@ _NO_COMPUTE = "dbosify starts no workers"
 _IN_PROCESS = "workers take their tasks from Postgres, not over this service"
 
 UNIMPLEMENTED: dict[str, str] = {
-    "count_workers": _LATER,
-    "describe_task_queue": _LATER,
-    "describe_worker": _LATER,
     "get_worker_build_id_compatibility": _LATER,
     "get_worker_task_reachability": _LATER,
     "get_worker_versioning_rules": _LATER,
     "list_task_queue_partitions": _NO_CLUSTER,
-    "list_workers": _LATER,
     "poll_activity_task_queue": _IN_PROCESS,
     "poll_nexus_task_queue": _IN_PROCESS,
     "poll_workflow_task_queue": _IN_PROCESS,

@@ -39,7 +39,7 @@ from .errors import (
 )
 from .url import DatabaseUrl
 
-REVISION = "0017"
+REVISION = "0018"
 """Our newest step; written down, since looking for it would load all of Alembic's."""
 
 VERSION_TABLE = "dbosify_alembic_version"

@@ -53,6 +53,7 @@ PLAIN = {
     ("dbosify_executions", "(start_time)"),
     ("dbosify_activities", "(deadline) WHERE (deadline IS NOT NULL)"),
     ("dbosify_activities", "(executor_id) WHERE (executor_id IS NOT NULL)"),
+    ("dbosify_worker_instances", "(task_queue)"),
     ("dbosify_workers", "(expires_at)"),
     ("dbosify_nexus_operations", "(workflow_uuid)"),
     (
@@ -88,6 +89,7 @@ UNIQUE = {
     ("dbosify_executions", "(workflow_id) WHERE (close_time IS NULL)"),
     ("dbosify_activities", "(task_id)"),
     ("dbosify_activities", "(run_id, scheduled_event_id)"),
+    ("dbosify_worker_instances", "(instance_key)"),
     ("dbosify_workers", "(executor_id)"),
     ("dbosify_queries", "(query_id)"),
     ("dbosify_rates", "(task_queue)"),
