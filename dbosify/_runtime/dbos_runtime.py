@@ -22,6 +22,14 @@ from dbosify._store.engine import Database
 
 logger = logging.getLogger(__name__)
 
+_THROUGH_A_POOLER: dict[str, Any] = {
+    # It sets the limit as a session begins, which poolers refuse.
+    "sys_db_idle_transaction_timeout_sec": 0,
+    "db_engine_kwargs": {"connect_args": {"prepare_threshold": None}},
+    "use_listen_notify": False,
+}
+"""Settings without which DBOS would rely on sessions of its own."""
+
 _lock = threading.Lock()
 _hosted = False
 
@@ -59,6 +67,8 @@ def _launch(database: Database, executor_id: str, config: DBOSConfig | None) -> 
             "run_migrations": False,
             "serializer": portable_serializer(),
         }
+        if database.pooled:
+            settings |= _THROUGH_A_POOLER
         try:
             DBOS(config=settings)  # type: ignore[arg-type]
             DBOS.launch()

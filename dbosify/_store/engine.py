@@ -8,6 +8,7 @@ loops that have ended are dropped.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -17,9 +18,11 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from . import statements
+from . import pooler, statements
 from .errors import CannotConnect
 from .url import DatabaseUrl
+
+logger = logging.getLogger(__name__)
 
 Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
 Rows: TypeAlias = list[DictRow]
@@ -47,14 +50,16 @@ class Database:
         url: of the database.
         schema: of the namespace.
         pool_size: most connections per event loop.
-        prepare: whether statements may be prepared (not through a pooler in
-            transaction mode).
+        prepare: whether statements may be prepared. A connection through a pooler never
+            prepares any: the next one to use the session would find them there.
     """
 
     url: DatabaseUrl
     schema: str
     pool_size: int = 8
     prepare: bool = True
+    pooled: bool = field(default=False, init=False)
+    """Whether a pooler stands between the process and Postgres; known once connected."""
     _pools: dict[asyncio.AbstractEventLoop, AsyncConnectionPool[Connection]] = field(
         default_factory=dict, repr=False
     )
@@ -129,7 +134,7 @@ class Database:
             row_factory=dict_row,
             prepare_threshold=_PREPARE_AFTER if self.prepare else None,
         )
-        await _configure(connection)
+        await self._configure(connection)
         return connection
 
     async def pool(self) -> AsyncConnectionPool[Connection]:
@@ -159,7 +164,7 @@ class Database:
             min_size=1,
             max_size=self.pool_size,
             open=False,
-            configure=_configure,
+            configure=self._configure,
             name=f"dbosify-{self.schema}",
         )
 
@@ -175,7 +180,18 @@ class Database:
             with suppress(psycopg.Error):
                 await pool.close()
 
-
-async def _configure(connection: Connection) -> None:
-    # Just-in-time compilation costs more than any of our statements runs.
-    await connection.execute("SET jit = off")
+    async def _configure(self, connection: Connection) -> None:
+        """Make a new connection fit for our statements."""
+        told = connection.info.backend_pid
+        cursor = await connection.execute(pooler.SETTLE, [told], prepare=False)
+        row = await cursor.fetchone()
+        if row is None or row["pid"] == told:
+            return
+        connection.prepare_threshold = None
+        if not self.pooled:
+            self.pooled = True
+            logger.info(
+                "%s is reached through a pooler: statements are not prepared, and what"
+                " other processes do may be noticed up to a second later",
+                self.url.redacted,
+            )

@@ -60,6 +60,17 @@ class SchemaMissing(StoreError):
         )
 
 
+class PoolerInTheWay(StoreError):
+    """A pooler in transaction mode can't keep the lock that a migration needs."""
+
+    def __init__(self, url: DatabaseUrl, schema: str) -> None:
+        super().__init__(
+            f'Schema "{schema}" of {url.redacted} has to be migrated, but a pooler in'
+            " transaction mode stands in between: run `dbosify migrate` with a URL that"
+            " leads to Postgres itself."
+        )
+
+
 class SchemaTooNew(StoreError):
     """The tables are of a version that this dbosify doesn't know."""
 

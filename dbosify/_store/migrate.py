@@ -31,12 +31,14 @@ from .errors import (
     OLDEST_POSTGRES,
     CannotConnect,
     MigrationFailed,
+    PoolerInTheWay,
     PostgresTooOld,
     SchemaDenied,
     SchemaMissing,
     SchemaTaken,
     SchemaTooNew,
 )
+from .pooler import lends_sessions
 from .url import DatabaseUrl
 
 REVISION = "0018"
@@ -108,6 +110,9 @@ def ensure_schema(
             return
         if not migrate:
             raise SchemaMissing(url, schema)
+        with _connected(url) as other:
+            if lends_sessions(connection, other):
+                raise PoolerInTheWay(url, schema)
         _take_lock(connection)
         found = _look(connection, target)
         if not found.is_current:
@@ -131,7 +136,7 @@ def _connected(url: DatabaseUrl) -> Iterator[psycopg.Connection]:
     if "connect_timeout" not in dict(url.options):
         conninfo = make_conninfo(conninfo, connect_timeout=_CONNECT_TIMEOUT)
     try:
-        connection = psycopg.connect(conninfo, autocommit=True)
+        connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
         raise CannotConnect(url, str(error)) from None
     try:

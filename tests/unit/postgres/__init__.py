@@ -1,0 +1,1 @@
+"""Tests against other Postgres servers than the usual: versions, poolers, ways in."""
