@@ -59,7 +59,7 @@ class Database:
     pool_size: int = 8
     prepare: bool = True
     pooled: bool = field(default=False, init=False)
-    """Whether a pooler stands between the process and Postgres; known once connected."""
+    """Whether a pooler stands before Postgres; known once connected."""
     _pools: dict[asyncio.AbstractEventLoop, AsyncConnectionPool[Connection]] = field(
         default_factory=dict, repr=False
     )

@@ -1,4 +1,4 @@
-"""Servers with a network: a Postgres with TLS and passwords, and PgBouncer before it."""
+"""Servers with a network: Postgres with TLS and passwords, PgBouncer before it."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import psycopg
 import pytest
@@ -104,73 +104,76 @@ async def test_without_tls_where_it_is_asked_for_the_refusal_has_no_secret(
     assert "p%40ss" not in str(refused.value)
 
 
-def pooler(server: Server, mode: str) -> AbstractContextManager[int]:
+@pytest.fixture(scope="module")
+def session_pooler(server: Server) -> Iterator[str]:
+    """The way in through PgBouncer in session mode."""
+    with pooler(server, "session") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def transaction_pooler(server: Server) -> Iterator[str]:
+    """The way in through PgBouncer in transaction mode, to a database that is ready."""
+    direct = DatabaseUrl.parse(server.url(database="transaction"))
+    ensure_schema(direct, schema="dbos", namespace="default")
+    with pooler(server, "transaction") as url:
+        yield url
+
+
+@contextmanager
+def pooler(server: Server, mode: str) -> Iterator[str]:
     """PgBouncer before the database that is named like its mode."""
-    return servers.pgbouncer(
-        server, mode, user="postgres", password="pooled", database=mode
-    )
+    user, password = "postgres", "p00l3d"
+    with servers.pgbouncer(
+        server, mode, user=user, password=password, database=mode
+    ) as port:
+        yield server.url(user, password=password, port=port, database=mode)
 
 
-def through(server: Server, port: int, mode: str) -> str:
-    """The URL of that way in."""
-    return server.url("postgres", password="pooled", port=port, database=mode)
-
-
-async def test_a_pooler_in_session_mode(server: Server) -> None:
-    with pooler(server, "session") as port:
-        async with connected(through(server, port, "session")) as client:
-            assert await tells_a_story(client)
+async def test_a_pooler_in_session_mode(session_pooler: str) -> None:
+    async with connected(session_pooler) as client:
+        assert await tells_a_story(client)
 
 
 async def test_a_pooler_in_transaction_mode(
-    server: Server, caplog: pytest.LogCaptureFixture
+    transaction_pooler: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    migrated(server.url(database="transaction"))
-    with pooler(server, "transaction") as port, caplog.at_level(logging.INFO):
-        async with connected(through(server, port, "transaction")) as client:
+    with caplog.at_level(logging.INFO):
+        async with connected(transaction_pooler) as client:
             told = await asyncio.gather(*[tells_a_story(client) for _ in range(5)])
             assert [each["word"] for each in told] == ["please"] * 5
     said = [each for each in caplog.messages if "is reached through a pooler" in each]
     assert len(said) == 1
-    assert "pooled" not in said[0]
     alarms = [
         each.getMessage()
         for each in caplog.records
         if each.levelno >= logging.WARNING and "dbos" in each.name
     ]
     assert alarms == []
+    assert "p00l3d" not in caplog.text
 
 
 async def test_what_others_do_is_noticed_through_a_pooler_without_their_hints(
-    server: Server,
+    server: Server, transaction_pooler: str
 ) -> None:
-    direct = server.url(database="transaction")
-    migrated(direct)
-    with pooler(server, "transaction") as port:
-        async with (
-            connected(through(server, port, "transaction")) as behind,
-            connected(direct) as other,
-            served(behind) as worker,
-        ):
-            handle = await started(other, worker.task_queue)
-            assert await handle.query(Patient.waits)
-            await handle.signal(Patient.say, "now")
-            assert await handle.result() == "now"
+    async with (
+        connected(transaction_pooler) as behind,
+        connected(server.url(database="transaction")) as other,
+        served(behind) as worker,
+    ):
+        handle = await started(other, worker.task_queue)
+        assert await handle.query(Patient.waits)
+        await handle.signal(Patient.say, "now")
+        assert await handle.result() == "now"
 
 
 def test_nothing_is_migrated_through_a_pooler_in_transaction_mode(
-    server: Server,
+    server: Server, transaction_pooler: str
 ) -> None:
-    with pooler(server, "transaction") as port:
-        url = DatabaseUrl.parse(through(server, port, "transaction"))
-        with pytest.raises(PoolerInTheWay, match="`dbosify migrate`") as refused:
-            ensure_schema(url, schema="dbos_new", namespace="new")
-    assert "pooled" not in str(refused.value).replace("pooler", "")
+    url = DatabaseUrl.parse(transaction_pooler)
+    with pytest.raises(PoolerInTheWay, match="`dbosify migrate`") as refused:
+        ensure_schema(url, schema="dbos_new", namespace="new")
+    assert "p00l3d" not in str(refused.value)
     with psycopg.connect(server.url(database="transaction")) as link:
         found = link.execute("SELECT FROM pg_namespace WHERE nspname = 'dbos_new'")
         assert found.fetchone() is None
-
-
-def migrated(url: str) -> None:
-    """Bring a database's default namespace to the version of today."""
-    ensure_schema(DatabaseUrl.parse(url), schema="dbos", namespace="default")
