@@ -58,6 +58,7 @@ ENVIRONMENTS = (
     "tests/unit/face/test_abandoned.py",
     "tests/unit/face/test_differences.py",
     "tests/unit/face/test_hello_example.py",
+    "tests/unit/postgres",
     "tests/unit/store/test_many_runs.py",
     "tests/unit/store/test_migrate.py",
     "tests/unit/test_embedded.py",

@@ -12,9 +12,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -39,19 +40,25 @@ _SETTINGS = """
 listen_addresses = '127.0.0.1, ::1'
 port = {port}
 unix_socket_directories = '.'
-ssl = on
-ssl_cert_file = 'own.crt'
-ssl_key_file = 'own.key'
 max_connections = 200
 fsync = off
 synchronous_commit = off
 full_page_writes = off
 """
 
-_ACCESS = f"""
-local all postgres trust
+_TLS_SETTINGS = """
+ssl = on
+ssl_cert_file = 'own.crt'
+ssl_key_file = 'own.key'
+"""
+
+_TLS_ACCESS = f"""
 hostnossl all {TLS_ONLY} all reject
 hostssl all {TLS_ONLY} all scram-sha-256
+"""
+
+_ACCESS = """
+local all postgres trust
 host all postgres all trust
 local all all scram-sha-256
 host all all all scram-sha-256
@@ -64,6 +71,8 @@ class Server:
 
     home: Path
     port: int
+    has_tls: bool
+    """The embedded build has none."""
 
     @property
     def certificate(self) -> Path:
@@ -134,16 +143,19 @@ def postgres(major: int) -> Iterator[Server]:
             env=cluster.environment(),
             **who,
         )
-        server = Server(home, free_port())
+        has_tls = major != cluster.POSTGRES_MAJOR
+        server = Server(home, free_port(), has_tls)
         _certify(home)
         with (home / "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS.format(port=server.port))
-        (home / "pg_hba.conf").write_text(_ACCESS)
+            settings.write(_TLS_SETTINGS if has_tls else "")
+        access = (_TLS_ACCESS if has_tls else "") + _ACCESS
+        (home / "pg_hba.conf").write_text(access)
         for path in home.glob("own.*"):
             _give(path, account)
         command = [str(programs / "postgres"), "-D", str(home)]
-        with _running(command, home / "log", cwd=home, **who):
-            _await_answer(server.url(), home / "log")
+        with _running(command, home / "log", cwd=home, **who) as process:
+            _await_answer(server.url(), home / "log", process)
             yield server
 
 
@@ -186,14 +198,17 @@ def pgbouncer(
         for path in (room, users, settings):
             _give(path, account)
         log = room / "log"
-        stack.enter_context(_running([program, str(settings)], log, **_who(account)))
+        running = _running([program, str(settings)], log, **_who(account))
+        process = stack.enter_context(running)
         url = server.url(user, password=password, port=port, database=database)
-        _await_answer(url, log)
+        _await_answer(url, log, process)
         yield port
 
 
 @contextmanager
-def _running(command: list[str], log: Path, **options: object) -> Iterator[None]:
+def _running(
+    command: list[str], log: Path, **options: object
+) -> Iterator[subprocess.Popen[bytes]]:
     with (
         log.open("wb") as sink,
         subprocess.Popen(  # type: ignore[call-overload]
@@ -206,16 +221,17 @@ def _running(command: list[str], log: Path, **options: object) -> Iterator[None]
         ) as process,
     ):
         try:
-            yield
+            yield process
         finally:
-            process.send_signal(signal.SIGINT)
+            # Nothing of it is needed any more: neither waits for who is connected.
+            process.send_signal(signal.SIGQUIT)
             try:
                 process.wait(timeout=20)
             except subprocess.TimeoutExpired:
                 process.kill()
 
 
-def _who(account: cluster.Account | None) -> dict[str, object]:
+def _who(account: cluster.Account | None) -> dict[str, Any]:
     if account is None:
         return {}
     return {"user": account.user, "group": account.group, "extra_groups": []}
@@ -226,7 +242,7 @@ def _give(path: Path, account: cluster.Account | None) -> None:
         os.chown(path, account.user, account.group)
 
 
-def _await_answer(url: str, log: Path) -> None:
+def _await_answer(url: str, log: Path, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_PATIENCE
     while True:
         try:
@@ -234,9 +250,12 @@ def _await_answer(url: str, log: Path) -> None:
         except psycopg.OperationalError as error:
             if time.monotonic() > deadline:
                 raise AssertionError(log.read_text()) from error
-            time.sleep(0.05)
         else:
             return
+        # A pause that ends early if the process does.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.05)
+            raise AssertionError(log.read_text())
 
 
 def _certify(home: Path) -> None:
