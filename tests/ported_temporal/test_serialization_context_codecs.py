@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import nexusrpc
+import nexusrpc.handler
 import pydantic
 import pytest
 
@@ -19,11 +21,13 @@ from dbosify.converter import (
     CompositePayloadConverter,
     DefaultPayloadConverter,
     JSONPlainPayloadConverter,
+    NexusSerializationContext,
     PayloadCodec,
     SerializationContext,
     WithSerializationContext,
     WorkflowSerializationContext,
 )
+from tests.ported_temporal.nexus_calls import endpoint_for
 from tests.ported_temporal.scaffold import random_id
 from tests.ported_temporal.tracing_converters import (
     Mark,
@@ -315,3 +319,54 @@ async def test_user_customization_of_default_payload_converter(client: Client) -
         await refusing.execute_workflow(
             EchoWorkflow.run, "data", id=random_id(), task_queue=random_id("queue")
         )
+
+
+@nexusrpc.service
+class Echoing:
+    """Gives back what it gets."""
+
+    echo: nexusrpc.Operation[str, str]
+
+
+@nexusrpc.handler.service_handler(service=Echoing)
+class EchoHandler:
+    """Its handler."""
+
+    @nexusrpc.handler.sync_operation
+    async def echo(self, ctx: nexusrpc.handler.StartOperationContext, text: str) -> str:
+        """Echo."""
+        return text
+
+
+@workflow.defn
+class NexusEchoWorkflow:
+    @workflow.run
+    async def run(self, endpoint: str) -> str:
+        client = workflow.create_nexus_client(service=Echoing, endpoint=endpoint)
+        return await client.execute_operation(Echoing.echo, "data")
+
+
+@pytest.mark.needs("nexus operations")
+async def test_payloads_of_nexus_operations_have_a_context_of_their_own(
+    client: Client,
+) -> None:
+    codec, workflow_id, task_queue = TracingCodec(), random_id(), random_id("queue")
+    tracing = converting(
+        client, payload_converter_class=DefaultPayloadConverter, payload_codec=codec
+    )
+    async with (
+        endpoint_for(client, task_queue) as endpoint,
+        unsandboxed_worker(
+            tracing,
+            NexusEchoWorkflow,
+            nexus_service_handlers=[EchoHandler()],
+            task_queue=task_queue,
+        ),
+    ):
+        result = await tracing.execute_workflow(
+            NexusEchoWorkflow.run, endpoint, id=workflow_id, task_queue=task_queue
+        )
+    assert result == "data"
+    of_operation = NexusSerializationContext(endpoint, "Echoing", "echo")
+    own = both(of_workflow(client, workflow_id))
+    assert codec.calls == own + 2 * both(of_operation) + own
