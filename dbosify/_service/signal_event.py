@@ -26,6 +26,7 @@ def signal_event(
     return HistoryEvent(
         event_time=now,
         event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+        links=request.links,
         workflow_execution_signaled_event_attributes=(
             WorkflowExecutionSignaledEventAttributes(
                 signal_name=request.signal_name,

@@ -26,7 +26,6 @@ async def signal_workflow_execution(
     validate.blob(request.input)
     payloads = request.input if request.HasField("input") else None
     event = signal_event(request, payloads, context.around.now())
-    event.links.extend(request.links)
     message = Message(message_id(request.request_id), [event])
     run = await send(context, workflow_id, run_id, message)
     if run is None:

@@ -111,7 +111,6 @@ async def _signal(
 ) -> SignalWithStartWorkflowExecutionResponse | None:
     """Signal the latest run; None if it is closed, or there is none."""
     event = signal_event(request, _signal_input(request), context.around.now())
-    event.links.extend(request.links)
     # Unlike a plain signal, this one ends a start delay.
     message = Message(message_id(request.request_id), [event], at_once=True)
     run = await send(context, request.workflow_id, None, message)
