@@ -21,6 +21,9 @@ from .protos import (
     TimeoutType,
 )
 
+SYSTEM_ENDPOINT = "__temporal_system"
+"""The service itself, which has no worker."""
+
 SYSTEM_CALLBACK = "temporal://system"
 """Where whoever works on an operation reports its end."""
 

@@ -182,8 +182,13 @@ class NexusCalls(Protocol):
     def expire(self, now: float) -> bool:
         """End it if it is out of time."""
 
-    def refuse(self, now: float, failure: Failure) -> None:
-        """End it because nobody can be called."""
+    def conclude(
+        self,
+        now: float,
+        outcome: Payload | Failure | None,
+        links: Iterable[Link] = (),
+    ) -> None:
+        """End it without a call of any handler."""
 
 
 class SkippedTime(Protocol):

@@ -31,12 +31,28 @@ from dbosify._store.inboxes import Message
 
 from .context import Context, NexusCalls
 from .sending import tell_sent
+from .system_endpoint import Answer, call
 
 Change: TypeAlias = Callable[[NexusCalls, float], object]
 
 
+class _OfService(Exception):
+    """An operation of the service itself, which has to answer before it is told."""
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__()
+        self.entry = entry
+
+
 async def ask(context: Context, entry_id: str) -> None:
     """Have the handler of an operation called, as an entry of the outbox wants it."""
+    try:
+        await _ask(context, entry_id, None)
+    except _OfService as asked:
+        await _ask(context, entry_id, await call(context, asked.entry))
+
+
+async def _ask(context: Context, entry_id: str, answer: Answer | None) -> None:
     database = context.database
     async with database.transaction() as connection:
         taken = await outbox.take(connection, database, entry_id)
@@ -44,13 +60,17 @@ async def ask(context: Context, entry_id: str) -> None:
             return
         entry, _ = taken
         operation = await _operation_of(context, connection, entry)
+        if answer is None and operation.wanted.endpoint == nexus.SYSTEM_ENDPOINT:
+            raise _OfService(entry)
         told = None
         if operation.task_queue:
             operation.due_at = clock.seconds(context.around.now())
             await operations.ask(connection, database, operation)
         else:
+            answer = answer or Answer(_no_endpoint(operation))
             calls = context.around.nexus_calls(operation)
-            calls.refuse(clock.seconds(context.around.now()), _no_endpoint(operation))
+            now = clock.seconds(context.around.now())
+            calls.conclude(now, answer.outcome, answer.links)
             told = await _tell(context, connection, calls)
         await outbox.drop(connection, database, entry)
     if told is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from temporalio.api.nexus.v1 import Endpoint
 
-from dbosify._model.nexus import NexusOperation
+from dbosify._model.nexus import SYSTEM_ENDPOINT, NexusOperation
 from dbosify._model.protos import HistoryEvent, PendingNexusOperationInfo
 
 from .engine import Connection, Database
@@ -81,7 +81,10 @@ async def endpoint_ids(database: Database, names: Iterable[str]) -> dict[str, st
     """The ids of the endpoints that there are, of those named."""
     possible = sorted(name for name in names if "\0" not in name)
     rows = await database.fetch("nexus_endpoint_ids", {"names": possible})
-    return {row["name"]: row["endpoint_id"] for row in rows}
+    known = {row["name"]: row["endpoint_id"] for row in rows}
+    if SYSTEM_ENDPOINT in possible:
+        known[SYSTEM_ENDPOINT] = ""
+    return known
 
 
 # Operations.

@@ -123,9 +123,7 @@ class Calls:
         """Call it."""
         client = workflow.create_nexus_client(service=Signals, endpoint=endpoint)
         handle = await client.start_operation(getattr(Signals, operation), callee)
-        if handle.operation_token is not None:
-            return handle.operation_token
-        return await handle
+        return str(handle.operation_token or await handle)
 
 
 async def only(handle: Any, kind: EventType.ValueType) -> list[HistoryEvent]:

@@ -160,9 +160,14 @@ class NexusCallMachine(Machine):
         )
         return True
 
-    def refuse(self, now: float, failure: Failure) -> None:
-        """End it because nobody can be called."""
-        self._end(now, failure)
+    def conclude(
+        self,
+        now: float,
+        outcome: Payload | Failure | None,
+        links: Iterable[Link] = (),
+    ) -> None:
+        """End it without a call of any handler."""
+        self._end(now, outcome, links)
 
     # How it is read.
 

@@ -166,7 +166,7 @@ def test_a_cancellation_is_tried_again_until_it_is_refused() -> None:
 
 def test_nobody_to_call_ends_it() -> None:
     calls = Calls()
-    calls.machine.refuse(BEGAN + 1, error("NOT_FOUND"))
+    calls.machine.conclude(BEGAN + 1, error("NOT_FOUND"))
     assert calls.story == "NexusFailed"
 
 
