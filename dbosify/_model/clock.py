@@ -9,11 +9,17 @@ from __future__ import annotations
 from .protos import Duration, Timestamp
 
 _NANOS = 1_000_000_000
+_LAST = 2**63 - 1
 
 
 def timestamp(nanoseconds: int) -> Timestamp:
-    """The `Timestamp` of `nanoseconds` since 1970."""
-    return Timestamp(seconds=nanoseconds // _NANOS, nanos=nanoseconds % _NANOS)
+    """The `Timestamp` of `nanoseconds` since 1970, or the nearest that there is."""
+    return Timestamp(seconds=_whole(nanoseconds), nanos=nanoseconds % _NANOS)
+
+
+def _whole(nanoseconds: int) -> int:
+    """Whole seconds, as far as protobuf's integers go."""
+    return max(-_LAST, min(nanoseconds // _NANOS, _LAST))
 
 
 def of_seconds(value: float) -> Timestamp:
@@ -38,13 +44,12 @@ def milliseconds(value: Timestamp) -> int:
 
 def duration(value: float) -> Duration:
     """The `Duration` of `value` seconds, rounded to nanoseconds."""
-    nanos = round(value * _NANOS)
-    return Duration(seconds=nanos // _NANOS, nanos=nanos % _NANOS)
+    return duration_of(round(value * _NANOS))
 
 
 def duration_of(nanoseconds: int) -> Duration:
-    """The `Duration` of so many nanoseconds."""
-    return Duration(seconds=nanoseconds // _NANOS, nanos=nanoseconds % _NANOS)
+    """The `Duration` of so many nanoseconds, or the nearest that there is."""
+    return Duration(seconds=_whole(nanoseconds), nanos=nanoseconds % _NANOS)
 
 
 def duration_nanoseconds(value: Duration) -> int:

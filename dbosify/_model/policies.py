@@ -17,9 +17,10 @@ def fill_defaults(policy: RetryPolicy) -> None:
     if policy.backoff_coefficient == 0:
         policy.backoff_coefficient = 2.0
     if clock.seconds(policy.maximum_interval) == 0:
-        policy.maximum_interval.CopyFrom(
-            clock.duration(clock.seconds(policy.initial_interval) * 100)
-        )
+        initial = min(clock.duration_nanoseconds(policy.initial_interval), 2**63 - 1)
+        # In the server's integers a hundred times an age comes out as less than none.
+        wrapped = (initial * 100 + 2**63) % 2**64 - 2**63
+        policy.maximum_interval.CopyFrom(clock.duration_of(wrapped))
 
 
 def problem(policy: RetryPolicy) -> str | None:

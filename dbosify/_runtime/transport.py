@@ -47,6 +47,8 @@ _HEALTHY = frozenset(
 )
 """The services whose health a server tells; the empty name is that of all."""
 
+_LARGEST = 4 * 1024 * 1024
+"""Bytes of a request; gRPC's own limit, which the server does not change."""
 _ANSWER_EARLY = 1.0
 _RETRIED = 3
 _RETRY_DELAY = 0.2
@@ -169,6 +171,8 @@ class PostgresServiceClient(_BridgeServiceClient):
         function = registry.IMPLEMENTED.get(rpc)
         if function is None or service not in ("workflow", "operator", "test"):
             raise errors.unimplemented(_refusal(rpc))
+        if req.ByteSize() > _LARGEST:
+            raise errors.too_large(_LARGEST)
         deadline = None
         if timeout is not None:
             seconds = timeout.total_seconds()

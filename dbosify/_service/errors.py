@@ -111,6 +111,14 @@ def unimplemented(message: str) -> RPCError:
     return error(RPCStatusCode.UNIMPLEMENTED, message)
 
 
+def too_large(limit: int) -> RPCError:
+    """The request is bigger than what a server lets in."""
+    return error(
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        f"grpc: received message after decompression larger than max {limit}",
+    )
+
+
 def deadline_exceeded() -> RPCError:
     """The caller's timeout has passed."""
     return error(RPCStatusCode.DEADLINE_EXCEEDED, "context deadline exceeded")

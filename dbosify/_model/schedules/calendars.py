@@ -42,13 +42,13 @@ class Calendar:
 def compiled(spec: StructuredCalendarSpec) -> Calendar:
     """A checked spec, ready for the search."""
     return Calendar(
-        ranges.values(spec.year),
-        tuple(sorted(ranges.values(spec.month))),
-        tuple(sorted(ranges.values(spec.day_of_month))),
-        ranges.values(spec.day_of_week),
-        tuple(sorted(ranges.values(spec.hour))),
-        tuple(sorted(ranges.values(spec.minute))),
-        tuple(sorted(ranges.values(spec.second))),
+        ranges.values(spec.year, ranges.YEAR),
+        tuple(sorted(ranges.values(spec.month, ranges.MONTH))),
+        tuple(sorted(ranges.values(spec.day_of_month, ranges.DAY_OF_MONTH))),
+        ranges.values(spec.day_of_week, ranges.DAY_OF_WEEK),
+        tuple(sorted(ranges.values(spec.hour, ranges.HOUR))),
+        tuple(sorted(ranges.values(spec.minute, ranges.MINUTE))),
+        tuple(sorted(ranges.values(spec.second, ranges.SECOND))),
     )
 
 

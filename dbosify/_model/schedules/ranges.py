@@ -151,10 +151,14 @@ def fill(ranges: Iterable[Range]) -> None:
         each.step = each.step or 1
 
 
-def values(ranges: Sequence[Range]) -> frozenset[int]:
-    """The values that checked ranges hold."""
+def values(ranges: Sequence[Range], field: Field) -> frozenset[int]:
+    """The values of a field that ranges hold; those of an exclusion are not checked."""
+    held = [
+        range(each.start, max(each.end, each.start) + 1, max(each.step, 1))
+        for each in ranges
+    ]
     return frozenset(
         value
-        for each in ranges
-        for value in range(each.start, max(each.end, each.start) + 1, max(each.step, 1))
+        for value in range(field.low, field.high + 1)
+        if any(value in each for each in held)
     )

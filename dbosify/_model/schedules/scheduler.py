@@ -32,6 +32,8 @@ from .times import SECOND, Firing, Times
 
 _DEFAULT_CATCHUP = 365 * 86400 * SECOND
 _SHORTEST_CATCHUP = 10 * SECOND
+_FIRST_YEAR, _LAST_YEAR = -62_135_596_800 * SECOND, 253_402_300_799 * SECOND
+"""Between them a time can be written as ids of runs have it."""
 _RETENTION = 7 * 86400 * SECOND
 _MOST_WAITING = 1000
 _BACKFILLED_AT_ONCE = 10
@@ -125,6 +127,7 @@ class Scheduler:
         if patch.HasField("trigger_immediately"):
             trigger = patch.trigger_immediately
             at = clock.nanoseconds(trigger.scheduled_time) or self.now
+            at = max(_FIRST_YEAR, min(at, _LAST_YEAR))
             self._add(Start(at, at, trigger.overlap_policy, manual=True))
         for request in patch.backfill_request:
             if len(record.backfills) >= _MOST_WAITING:

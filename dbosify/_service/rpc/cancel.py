@@ -29,7 +29,7 @@ async def request_cancel_workflow_execution(
         workflow_execution_cancel_requested_event_attributes=requested,
         links=request.links,
     )
-    first = request.first_execution_run_id or None
+    first = validate.clean(request.first_execution_run_id) or None
     message = Message("cancel", [event], cancel=True, first_run_id=first)
     run = await send(context, workflow_id, run_id, message)
     if run is None:

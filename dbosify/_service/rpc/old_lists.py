@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 from temporalio.api.workflowservice.v1 import (
     ListArchivedWorkflowExecutionsRequest,
@@ -15,10 +16,11 @@ from temporalio.api.workflowservice.v1 import (
 
 from dbosify._model import clock
 from dbosify._model.conditions import All, Compare, Condition, Field, IsNull, Not
-from dbosify._model.protos import WorkflowExecutionStatus
+from dbosify._model.protos import Timestamp, WorkflowExecutionStatus
 from dbosify._model.search_attributes import SYSTEM
-from dbosify._service import errors, listing
+from dbosify._service import errors, listing, validate
 from dbosify._service.context import Context
+from dbosify._service.filter.syntax import invalid_query
 
 
 def _field(name: str) -> Field:
@@ -30,6 +32,9 @@ _NOT_CLOSED = (
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
 )
 _OPEN = IsNull(_field("CloseTime"))
+_CYCLE = 146_097
+"""Days after which the calendar begins again, 400 years later."""
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 async def list_open_workflow_executions(
@@ -73,6 +78,8 @@ def _asked(
 ) -> Iterator[Condition]:
     """What both lists may ask for."""
     times = request.start_time_filter
+    _check_moment(times.earliest_time)
+    _check_moment(times.latest_time)
     earliest, latest = (
         clock.nanoseconds(moment) for moment in (times.earliest_time, times.latest_time)
     )
@@ -85,10 +92,29 @@ def _asked(
     if times.HasField("latest_time"):
         yield Compare(_field("StartTime"), "<=", latest)
     if request.HasField("execution_filter"):
-        wanted = request.execution_filter.workflow_id
+        wanted = validate.clean(request.execution_filter.workflow_id)
         yield Compare(_field("WorkflowId"), "=", wanted)
     if request.HasField("type_filter"):
-        yield Compare(_field("WorkflowType"), "=", request.type_filter.name)
+        name = validate.clean(request.type_filter.name)
+        yield Compare(_field("WorkflowType"), "=", name)
+
+
+def _check_moment(moment: Timestamp) -> None:
+    """Refuse what is in no year of four digits.
+
+    Raises:
+        RPCError: the server writes the time into a query, and cannot read it there.
+    """
+    cycles, days = divmod(moment.seconds // 86400, _CYCLE)
+    day = date.fromordinal(_EPOCH + days)
+    year = day.year + 400 * cycles
+    if not 0 < year < 10_000:
+        seconds = moment.seconds % 86400
+        clock_time = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        raise invalid_query(
+            "invalid expression: unable to parse datetime"
+            f" '{year}-{day.month:02}-{day.day:02}T{clock_time}Z'"
+        )
 
 
 async def list_archived_workflow_executions(

@@ -66,9 +66,10 @@ async def unpause_workflow_execution(
     if not request.workflow_id:
         raise errors.invalid("WorkflowId is not set on request.")
     workflow_id = validate.clean(request.workflow_id)
-    run = await find_run(context, workflow_id, request.run_id or None)
+    run_id = validate.clean(request.run_id)
+    run = await find_run(context, workflow_id, run_id or None)
     if run is None:
-        raise errors.workflow_not_found(workflow_id, request.run_id)
+        raise errors.workflow_not_found(workflow_id, run_id)
     if run["close_time"] is not None:
         raise errors.already_completed()
     raise errors.error(RPCStatusCode.FAILED_PRECONDITION, "workflow is not paused.")

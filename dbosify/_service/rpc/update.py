@@ -22,7 +22,8 @@ async def update_workflow_execution(
     """Send an update and wait until it has reached the stage that was asked for."""
     check(request)
     workflow_id, run_id = validate.execution(request.workflow_execution)
-    target = Target(workflow_id, run_id, request.first_execution_run_id or None)
+    first = validate.clean(request.first_execution_run_id)
+    target = Target(workflow_id, run_id, first or None)
     while True:
         update = updating.sent(context, request)
         admitted_to = await updating.admit(context, target, update)

@@ -61,3 +61,9 @@ def test_a_delay_later_is_a_time_that_carries_over(
     delay: Duration, expected: Timestamp
 ) -> None:
     assert clock.later(NOW, delay) == expected
+
+
+def test_what_no_timestamp_can_say_becomes_the_nearest() -> None:
+    last = 2**63 - 1
+    assert clock.timestamp(last * 10**9 + 10**12).seconds == last
+    assert clock.timestamp(-(2**63) * 10**9).seconds == -last

@@ -211,7 +211,7 @@ def test_a_wrong_spec_is_refused(spec: ScheduleSpec, expected: str) -> None:
 
 def test_a_huge_step_leaves_only_the_first_value() -> None:
     (calendar,) = canonical(cron("5/99999999999 * * * *")).structured_calendar
-    assert ranges.values(calendar.minute) == {5}
+    assert ranges.values(calendar.minute, ranges.MINUTE) == {5}
 
 
 def test_describe_writes_ranges_out() -> None:
@@ -247,3 +247,8 @@ def test_durations_are_read_as_go_reads_them(text: str, expected: timedelta) -> 
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(InvalidSpec):
         durations.parse(text)
+
+
+def test_an_exclusion_that_nobody_checked_holds_what_the_field_can() -> None:
+    endless = Range(start=-5, end=2**31 - 1, step=1)
+    assert ranges.values([endless], ranges.HOUR) == set(range(24))

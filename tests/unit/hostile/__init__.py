@@ -1,0 +1,1 @@
+"""Requests that no honest caller would send."""
