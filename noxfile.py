@@ -140,6 +140,7 @@ def lint(session: nox.Session) -> None:
     run(session, "ruff", "check", ".")
     run(session, "ruff", "format", "--check", ".")
     run(session, "python", "scripts/generate_face.py", "--check")
+    run(session, "python", "scripts/generate_rpcs.py", "--check")
 
 
 @nox.session

@@ -26,7 +26,12 @@ from dbosify.api.enums.v1 import (
 )
 from dbosify.api.operatorservice.v1 import DeleteNamespaceRequest
 from dbosify.api.schedule.v1 import ScheduleSpec
-from dbosify.client import Client, WorkflowFailureError, WorkflowHandle
+from dbosify.client import (
+    BuildIdOpAddNewDefault,
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
 from dbosify.converter import DataConverter, PayloadCodec
 from dbosify.service import RPCError, RPCStatusCode
 from dbosify.workflow import NexusOperationCancellationType
@@ -336,6 +341,17 @@ async def test_connecting_to_a_namespace_creates_it(connect: Connect) -> None:
     client = await connect(namespace=f"created_{random_name()[-8:]}")
     handle = await started(client)
     assert (await handle.describe()).id == handle.id
+
+
+async def test_version_sets_choose_no_worker(client: Client) -> None:
+    queue = random_name("queue")
+    operation = BuildIdOpAddNewDefault("1.0")
+    await client.update_worker_build_id_compatibility(queue, operation)
+    # It runs none of the builds that the queue knows.
+    async with worker_of(client, queue):
+        await asyncio.wait_for(
+            client.execute_workflow(Chain.run, 1, id=random_name(), task_queue=queue), 5
+        )
 
 
 async def test_the_default_namespace_cannot_be_deleted(

@@ -90,6 +90,7 @@ UNIQUE = {
     ("dbosify_activities", "(task_id)"),
     ("dbosify_activities", "(run_id, scheduled_event_id)"),
     ("dbosify_worker_instances", "(instance_key)"),
+    ("dbosify_version_sets", "(task_queue)"),
     ("dbosify_workers", "(executor_id)"),
     ("dbosify_queries", "(query_id)"),
     ("dbosify_rates", "(task_queue)"),

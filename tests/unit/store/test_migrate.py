@@ -63,6 +63,7 @@ OUR_TABLES = {
     "dbosify_version_queues",
     "dbosify_versions",
     "dbosify_virtual_time",
+    "dbosify_version_sets",
     "dbosify_worker_instances",
     "dbosify_workers",
 }
