@@ -1,118 +1,148 @@
-"""Sets of build ids that are compatible with each other, as queues of old have them.
+"""The old form of worker versioning: build ids in sets of compatible ones.
 
-The last set is the queue's default, the last id of a set that set's. Temporal calls
-this version 0.1 of worker versioning; worker deployments came after it.
+A task queue has sets from the oldest to the default one, and a set has build ids, its
+default last too. What a request does to them is decided here, with the server's texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TypeAlias
 
-Sets: TypeAlias = list[list[str]]
+from temporalio.api.workflowservice.v1 import UpdateWorkerBuildIdCompatibilityRequest
+
+VersionSets: TypeAlias = tuple[tuple[str, ...], ...]
+
+MOST_SETS = 10
+"""Sets of a task queue."""
+MOST_BUILD_IDS = 100
+"""Build ids of a task queue, in all sets together."""
 
 
-class Unknown(Exception):
-    """No set has the build id that a change is about; the text is the server's."""
+class NoSuchBuildId(Exception):
+    """The sets do not hold what the request names."""
 
 
-class Exists(Exception):
-    """The new build id is in some set already; the text is the server's."""
+class Contradiction(Exception):
+    """The sets hold it already, and elsewhere than the request says."""
 
 
-def add_default(sets: Sequence[Sequence[str]], build_id: str) -> Sets:
-    """A new set of a new id, which is the default from now on.
-
-    Raises:
-        Exists: the id is known, and not such a set already.
-    """
-    changed = _copied(sets)
-    if changed and changed[-1] == [build_id]:
-        return changed
-    if any(build_id in ids for ids in changed):
-        raise Exists(f"version {build_id} already exists")
-    return [*changed, [build_id]]
+class TooMany(Exception):
+    """There would be more than a task queue may have."""
 
 
-def add_compatible(
-    sets: Sequence[Sequence[str]], build_id: str, *, existing: str, default: bool
-) -> Sets:
-    """A new id in the set of an existing one.
-
-    Args:
-        sets: as they are.
-        build_id: the new one, the set's default from now on.
-        existing: names the set.
-        default: whether the set becomes the queue's default.
+def changed(
+    sets: VersionSets, request: UpdateWorkerBuildIdCompatibilityRequest
+) -> VersionSets:
+    """The sets after a request; the same ones if it changes nothing.
 
     Raises:
-        Unknown: no set has the existing one.
-        Exists: the new one is known, and not where it would be.
+        NoSuchBuildId: it builds on one that is not there.
+        Contradiction: it adds one that is there already.
+        TooMany: a limit is exceeded.
     """
-    changed = _copied(sets)
-    found = _set_of(changed, existing, "compatible_version")
-    if changed[found][-1] == build_id and existing in changed[found]:
-        return _last(changed, found) if default else changed
-    if any(build_id in ids for ids in changed):
-        raise Exists(
-            f"{build_id} requested to be made compatible with {existing} but both"
+    match request.WhichOneof("operation"):
+        case "add_new_build_id_in_new_default_set":
+            after = _add_set(sets, request.add_new_build_id_in_new_default_set)
+        case "add_new_compatible_build_id":
+            wanted = request.add_new_compatible_build_id
+            after = _add_compatible(
+                sets,
+                wanted.new_build_id,
+                beside=wanted.existing_compatible_build_id,
+                lead=wanted.make_set_default,
+            )
+        case "promote_set_by_build_id":
+            after = _with_last(sets, _known(sets, request.promote_set_by_build_id))
+        case "promote_build_id_within_set":
+            build_id = request.promote_build_id_within_set
+            after = _promote(sets, _known(sets, build_id), build_id)
+        case _:
+            wished = request.merge_sets
+            after = _merge(
+                sets, wished.primary_set_build_id, wished.secondary_set_build_id
+            )
+    _check_room(after)
+    return after
+
+
+def set_of(sets: VersionSets, build_id: str) -> int | None:
+    """The place of the set that has a build id."""
+    return next((i for i, ids in enumerate(sets) if build_id in ids), None)
+
+
+def _known(sets: VersionSets, build_id: str, what: str = "version") -> int:
+    place = set_of(sets, build_id)
+    if place is None:
+        raise NoSuchBuildId(f"targeted {what} {build_id} not found")
+    return place
+
+
+def _add_set(sets: VersionSets, build_id: str) -> VersionSets:
+    if sets and sets[-1] == (build_id,):
+        return sets
+    if set_of(sets, build_id) is not None:
+        raise Contradiction(f"version {build_id} already exists")
+    return (*sets, (build_id,))
+
+
+def _add_compatible(
+    sets: VersionSets, build_id: str, *, beside: str, lead: bool
+) -> VersionSets:
+    place = _known(sets, beside, "compatible_version")
+    present = set_of(sets, build_id)
+    if present is None:
+        grown = _replaced(sets, place, (*sets[place], build_id))
+        return _with_last(grown, place) if lead else grown
+    if present != place:
+        raise Contradiction(
+            f"{build_id} requested to be made compatible with {beside} but both"
             " versions exist and are incompatible"
         )
-    changed[found].append(build_id)
-    return _last(changed, found) if default else changed
-
-
-def promote_set(sets: Sequence[Sequence[str]], build_id: str) -> Sets:
-    """The set of an id becomes the default.
-
-    Raises:
-        Unknown: no set has the id.
-    """
-    changed = _copied(sets)
-    return _last(changed, _set_of(changed, build_id, "version"))
-
-
-def promote_within(sets: Sequence[Sequence[str]], build_id: str) -> Sets:
-    """An id becomes the default of its set.
-
-    Raises:
-        Unknown: no set has the id.
-    """
-    changed = _copied(sets)
-    found = changed[_set_of(changed, build_id, "version")]
-    found.remove(build_id)
-    found.append(build_id)
-    return changed
-
-
-def merge(sets: Sequence[Sequence[str]], primary: str, secondary: str) -> Sets:
-    """Two sets become one, whose default is that of the first.
-
-    Raises:
-        Unknown: one of the ids is in no set.
-    """
-    changed = _copied(sets)
-    into = _set_of(changed, primary, "primary version")
-    other = _set_of(changed, secondary, "secondary version")
-    if into == other:
-        return changed
-    *ids, default = changed[into]
-    changed[into] = [*ids, *changed[other], default]
-    del changed[other]
-    return changed
-
-
-def _copied(sets: Sequence[Sequence[str]]) -> Sets:
-    return [list(each) for each in sets]
-
-
-def _set_of(sets: Sets, build_id: str, what: str) -> int:
-    for index, ids in enumerate(sets):
-        if build_id in ids:
-            return index
-    raise Unknown(f"targeted {what} {build_id} not found")
-
-
-def _last(sets: Sets, index: int) -> Sets:
-    sets.append(sets.pop(index))
+    if lead and place != len(sets) - 1:
+        raise Contradiction(
+            f"version {build_id} already exists and is not default for queue"
+        )
+    if sets[place][-1] != build_id:
+        raise Contradiction(
+            f"version {build_id} already exists and is not default in set"
+        )
     return sets
+
+
+def _promote(sets: VersionSets, place: int, build_id: str) -> VersionSets:
+    others = tuple(other for other in sets[place] if other != build_id)
+    return _replaced(sets, place, (*others, build_id))
+
+
+def _merge(sets: VersionSets, primary: str, secondary: str) -> VersionSets:
+    keeps = _known(sets, primary, "primary version")
+    goes = _known(sets, secondary, "secondary version")
+    if keeps == goes:
+        return sets
+    *others, default = sets[keeps]
+    older, younger = (sets[goes], others) if goes < keeps else (others, sets[goes])
+    rest = tuple(ids for i, ids in enumerate(sets) if i not in (keeps, goes))
+    at = max(keeps, goes) - 1
+    return (*rest[:at], (*older, *younger, default), *rest[at:])
+
+
+def _replaced(sets: VersionSets, place: int, ids: tuple[str, ...]) -> VersionSets:
+    return (*sets[:place], ids, *sets[place + 1 :])
+
+
+def _with_last(sets: VersionSets, place: int) -> VersionSets:
+    return (*sets[:place], *sets[place + 1 :], sets[place])
+
+
+def _check_room(sets: VersionSets) -> None:
+    if len(sets) > MOST_SETS:
+        raise TooMany(
+            "update would exceed number of compatible version sets permitted in"
+            f" namespace dynamic config ({len(sets)}/{MOST_SETS})"
+        )
+    count = sum(map(len, sets))
+    if count > MOST_BUILD_IDS:
+        raise TooMany(
+            "update would exceed number of build IDs permitted in namespace dynamic"
+            f" config ({count}/{MOST_BUILD_IDS})"
+        )

@@ -1,4 +1,4 @@
--- Change the build id sets of a task queue.
+-- Change version sets that are held.
 -- Index: dbosify_version_sets' primary key.
-UPDATE {schema}.dbosify_version_sets SET sets = %(sets)s
+UPDATE {schema}.dbosify_version_sets SET sets = %(sets)s::jsonb
 WHERE task_queue = %(task_queue)s
