@@ -15,8 +15,15 @@ from dbosify.api.operatorservice.v1 import (
 from dbosify.client import Client
 from dbosify.worker import Worker
 from tests.ported_temporal.scaffold import random_id
-from tests.samples_ported.nexus import cancelling, hello, messaging, multiple_args
+from tests.samples_ported.nexus import (
+    cancelling,
+    hello,
+    messaging,
+    multiple_args,
+    standalone_operations,
+)
 from tests.samples_ported.nexus.messaging import Language
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.needs("nexus operations")
 
@@ -151,3 +158,22 @@ async def test_nexus_messaging_on_demand(client: Client) -> None:
             queue=messaging.TASK_QUEUE,
         )
     assert said == messaging.GREETINGS[Language.ARABIC]
+
+
+async def test_nexus_standalone_operations(client: Client) -> None:
+    prefix = random_id("operation")
+    async with served(
+        client,
+        standalone_operations,
+        standalone_operations.GreeterServiceHandler(),
+        standalone_operations.HelloWorkflow,
+    ):
+        said = await standalone_operations.done_for(client, prefix)
+        assert said == ("hello", "Hello, Test!")
+
+        async def are_shown() -> None:
+            count, shown = await standalone_operations.counted(client)
+            assert count == len(shown)
+            assert {f"{prefix}-echo", f"{prefix}-hello"} <= shown
+
+        await eventually(are_shown, patience=30)
