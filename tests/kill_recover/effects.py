@@ -33,7 +33,8 @@ VALUES
 _SELECT = """
 SELECT workflow_id, run_id, activity_id, attempt, detail, pid
 FROM kill_recover_effects
-WHERE workflow_id = %s
+WHERE workflow_id = %(workflow_id)s
+   OR %(beginning)s AND starts_with(workflow_id, %(workflow_id)s)
 ORDER BY number
 """
 
@@ -73,9 +74,16 @@ async def write(url: str, effect: Effect) -> None:
         await connection.execute(_INSERT, values)
 
 
-async def read(url: str, workflow_id: str) -> list[Effect]:
-    """All that the activities of a workflow id did, in order."""
+async def read(url: str, workflow_id: str, *, beginning: bool = False) -> list[Effect]:
+    """All that the activities of a workflow id did, in order.
+
+    Args:
+        url: Of the database.
+        workflow_id: Whose activities.
+        beginning: Those of all ids that begin so.
+    """
     connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
     async with connection, connection.cursor(row_factory=class_row(Effect)) as cursor:
-        await cursor.execute(_SELECT, (workflow_id,))
+        values = {"workflow_id": workflow_id, "beginning": beginning}
+        await cursor.execute(_SELECT, values)
         return await cursor.fetchall()

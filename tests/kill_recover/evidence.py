@@ -68,7 +68,7 @@ class Activity:
 
 async def runs_of(url: str, workflow_id: str) -> list[str]:
     """The run ids of a workflow id, oldest first."""
-    rows = await _fetch(
+    rows = await fetch(
         url,
         sql.SQL(
             "SELECT run_id FROM {}.dbosify_executions WHERE workflow_id = %s"
@@ -235,7 +235,7 @@ async def check_nothing_left(url: str, workflow_id: str) -> None:
 async def rows_of(url: str, workflow_id: str) -> dict[str, list[Row]]:
     """Every row of the database that tells of the runs or their activities."""
     return {
-        table: await _fetch(
+        table: await fetch(
             url,
             sql.SQL("SELECT * FROM {} WHERE starts_with({}, %s) ORDER BY 1, 2").format(
                 sql.Identifier(SCHEMA, table), sql.Identifier(column)
@@ -257,7 +257,7 @@ async def journal_of(url: str, workflow_id: str) -> list[Row]:
 
 async def leases(url: str) -> dict[int, str]:
     """The processes that hold a lease: their executor ids by pid."""
-    rows = await _fetch(
+    rows = await fetch(
         url,
         sql.SQL("SELECT pid, executor_id FROM {}").format(
             sql.Identifier(SCHEMA, "dbosify_workers")
@@ -267,7 +267,8 @@ async def leases(url: str) -> dict[int, str]:
     return {row["pid"]: row["executor_id"] for row in rows}
 
 
-async def _fetch(url: str, query: sql.Composed, values: Sequence[str]) -> list[Row]:
+async def fetch(url: str, query: sql.Composed, values: Sequence[Any]) -> list[Row]:
+    """The rows of a query."""
     connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
     async with connection, connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, values)

@@ -3,7 +3,8 @@
 Orders come in on stdin, one JSON object a line, and each is answered by one on stdout;
 before them all, an answer says that the process is connected.
 
-- ``{"do": "serve", "queue": …, "activities": …, …worker options}`` starts a worker;
+- ``{"do": "serve", "queue": …, "activities": …, "nexus": …, …worker options}`` starts a
+  worker;
 - ``{"do": "leave", "queue": …}`` shuts it down gracefully;
 - ``{"do": "start", "workflow": …, "id": …, "queue": …, "args": …}`` starts a run from
   within the process, whose own worker gets it (eager start);
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections import Counter
 from datetime import timedelta
@@ -28,10 +30,13 @@ from dbosify.client import Client
 from dbosify.common import RetryPolicy, WorkflowIDConflictPolicy
 from dbosify.exceptions import WorkflowAlreadyStartedError
 from dbosify.worker import Worker
-from tests.kill_recover.scenarios import WORKFLOWS, Activities
+from tests.kill_recover.scenarios import WORKFLOWS, Activities, Desk
 
 NAMESPACE = "kill_recover"
 """Apart from other suites, whose workers would take part in recovery."""
+
+STORE_VARIABLE = "KILL_RECOVER_STORE"
+"""Names the database of runs where it is not the one of effects."""
 
 HEARTBEAT_INTERVAL = timedelta(milliseconds=20)
 """So short that each heartbeat of the scenarios is stored before the next one."""
@@ -109,7 +114,12 @@ class Program:
         return {}
 
     async def _serve(
-        self, queue: str, *, activities: bool = True, **options: int | bool
+        self,
+        queue: str,
+        *,
+        activities: bool = True,
+        nexus: bool = False,
+        **options: int | bool,
     ) -> None:
         unknown = options.keys() - OPTIONS
         if unknown:
@@ -120,6 +130,7 @@ class Program:
             task_queue=queue,
             workflows=WORKFLOWS,
             activities=self._activities.all if activities else (),
+            nexus_service_handlers=[Desk()] if nexus else (),
             build_id="kill-recover",
             max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
             **chosen,
@@ -185,12 +196,18 @@ class Program:
 
 
 async def take_orders(url: str) -> None:
-    """Obey until stdin ends."""
+    """Obey until stdin ends.
+
+    Args:
+        url: Of the database, unless the environment names another; effects are
+            written here in any case.
+    """
     orders = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
     )
-    async with await Client.connect(url, namespace=NAMESPACE) as client:
+    store = os.environ.get(STORE_VARIABLE, url)
+    async with await Client.connect(store, namespace=NAMESPACE) as client:
         program = Program(client, url)
         _answer({})
         async for line in orders:

@@ -28,7 +28,12 @@ END_PATIENCE = 15.0
 RESERVE = 4
 """Processes that wait for their turn: about as many as a test takes."""
 
-OWN_SETTINGS = ("DBOSIFY_FAULT", "DBOSIFY_LEASE_SECONDS")
+OWN_SETTINGS = (
+    "DBOSIFY_FAULT",
+    "DBOSIFY_LEASE_SECONDS",
+    "KILL_RECOVER_CLOCK",
+    "KILL_RECOVER_STORE",
+)
 """What only a test sets, whatever stands in the environment of the session."""
 
 

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from dbosify import activity, workflow
+import nexusrpc.handler
+
+from dbosify import activity, nexus, workflow
 from dbosify.common import RetryPolicy
 from dbosify.exceptions import ActivityError, ApplicationError
 from dbosify.service import RPCError, RPCStatusCode
@@ -200,6 +202,11 @@ class Signals:
     def say(self, word: str) -> None:
         """Hear a word."""
         self._said.append(word)
+
+    @workflow.query
+    def heard(self) -> list[str]:
+        """What was said."""
+        return self._said
 
 
 SIGNALS = ("one", "two")
@@ -459,7 +466,40 @@ class Meddles:
         return [await told, await ended]
 
 
+@nexusrpc.handler.service_handler
+class Desk:
+    """Has errands done for workflows of whatever namespace."""
+
+    @nexusrpc.handler.sync_operation
+    async def greet(
+        self, ctx: nexusrpc.handler.StartOperationContext, name: str
+    ) -> str:
+        """Answer at once."""
+        return f"hello {name}"
+
+    @nexus.workflow_run_operation
+    async def errand(
+        self, ctx: nexus.WorkflowRunOperationContext, workflow_id: str
+    ) -> nexus.WorkflowHandle[str]:
+        """Have a workflow do it."""
+        return await ctx.start_workflow(Errand.run, id=workflow_id)
+
+
+@workflow.defn(sandboxed=False)
+class Calls:
+    """Two Nexus operations: one is answered at once, one has a workflow behind it."""
+
+    @workflow.run
+    async def run(self, endpoint: str) -> list[str]:
+        """Call both, one after the other."""
+        client = workflow.create_nexus_client(service=Desk, endpoint=endpoint)
+        greeting = await client.execute_operation(Desk.greet, "you")
+        errand_id = f"{workflow.info().workflow_id}-errand"
+        return [greeting, await client.execute_operation(Desk.errand, errand_id)]
+
+
 WORKFLOWS = (
+    Calls,
     Sequential,
     Parallel,
     Timers,

@@ -1,0 +1,105 @@
+"""What became of a journey, so that it can be compared with one that nobody disturbed.
+
+Something is *lost* if a run does not end as it should, or an activity that its history
+says was done left no effect. Something is *doubled* if one attempt had its effect
+twice, or one came that the history knows nothing of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from psycopg import sql
+
+from dbosify.api.enums.v1 import EventType
+from dbosify.client import WorkflowHistory
+from tests.kill_recover import effects, evidence
+from tests.kill_recover.effects import Effect
+from tests.kill_recover.fleet import Fleet
+from tests.kill_recover.journeys import PATIENCE, Journey, Trip
+from tests.oracle.judging import replay
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that must be the same.
+
+    Attributes:
+        result: Of the journey.
+        endings: For each of its workflows how its runs ended, in order.
+        done: The effects, by activity.
+    """
+
+    result: Any
+    endings: tuple[tuple[str, ...], ...]
+    done: frozenset[tuple[str, str]]
+
+
+async def go(fleet: Fleet, journey: Journey) -> State:
+    """Make a journey and look at what it left.
+
+    Raises:
+        AssertionError: Something is lost or doubled; says what, and of which workflow.
+    """
+    trip = Trip(fleet.client)
+    try:
+        result = await asyncio.wait_for(journey.travel(trip), PATIENCE)
+        return await _state(fleet, journey, trip, journey.same(result))
+    except asyncio.TimeoutError:
+        raise AssertionError(
+            f"{journey.name}, {trip.id}: not over after {PATIENCE:.0f} s"
+        ) from None
+    except Exception as error:
+        raise AssertionError(
+            f"{journey.name}, {trip.id}: {type(error).__name__}: {error}"
+        ) from error
+
+
+async def _state(fleet: Fleet, journey: Journey, trip: Trip, result: Any) -> State:
+    endings = []
+    left = await effects.read(fleet.effects_url, trip.id, beginning=True)
+    for workflow_id in await _workflows_of(fleet, trip):
+        histories = await evidence.histories_of(fleet.client, fleet.url, workflow_id)
+        for history in histories:
+            mine = [effect for effect in left if effect.run_id == history.run_id]
+            _check_run(journey, history, mine)
+        assert await replay(evidence.CODE, histories) == [None] * len(histories)
+        await evidence.check_nothing_left(fleet.url, workflow_id)
+        endings.append(_in_short(histories))
+    done = () if journey.effects_vary else left
+    return State(
+        result,
+        tuple(sorted(endings)),
+        frozenset((effect.activity_id, effect.detail) for effect in done),
+    )
+
+
+def _check_run(
+    journey: Journey, history: WorkflowHistory, mine: Sequence[Effect]
+) -> None:
+    evidence.check_closed(history, history.events[-1].event_type)
+    evidence.check_timers(history)
+    if journey.repeats:
+        assert len(set(mine)) == len(mine), "an attempt had its effect twice"
+    else:
+        activities = evidence.activities_of(history)
+        evidence.check_effects(activities, mine, journey.attempts)
+
+
+def _in_short(histories: Sequence[WorkflowHistory]) -> tuple[str, ...]:
+    """How runs ended; how often in the same way may depend on the time that it took."""
+    ways = (EventType.Name(h.events[-1].event_type) for h in histories)
+    return tuple(way for way, _ in groupby(ways))
+
+
+async def _workflows_of(fleet: Fleet, trip: Trip) -> list[str]:
+    query = sql.SQL(
+        "SELECT DISTINCT workflow_id FROM {}.dbosify_executions"
+        " WHERE starts_with(workflow_id, %s) ORDER BY 1"
+    ).format(sql.Identifier(evidence.SCHEMA))
+    rows = await evidence.fetch(fleet.url, query, (trip.id,))
+    return [row["workflow_id"] for row in rows]
