@@ -24,6 +24,7 @@ from dbosify.api.workflowservice.v1 import (
 from dbosify.client import (
     Client,
     Schedule,
+    ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
@@ -262,7 +263,7 @@ async def _reset(trip: Trip) -> Any:
 
 
 async def _schedule(trip: Trip) -> Any:
-    """A schedule that fires a few times; tells how often it did."""
+    """A schedule that fires a few times; gives their results."""
     schedule = Schedule(
         ScheduleActionStartWorkflow(Errand.run, id=trip.id, task_queue=QUEUE),
         ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=1))]),
@@ -281,13 +282,19 @@ async def _schedule(trip: Trip) -> Any:
     await outlast(create)
     handle = trip.client.get_schedule_handle(trip.id)
 
-    async def over() -> int:
+    async def fired() -> list[str]:
         told = await outlast(partial(handle.describe, rpc_timeout=RPC_TIMEOUT))
         assert told.info.num_actions >= FIRINGS
-        assert not told.info.running_actions
-        return told.info.num_actions
+        actions = [recent.action for recent in told.info.recent_actions]
+        return [
+            action.workflow_id
+            for action in actions
+            if isinstance(action, ScheduleActionExecutionStartWorkflow)
+        ]
 
-    return await eventually(over, patience=PATIENCE, pause=ASK_AGAIN)
+    ids = await eventually(fired, patience=PATIENCE, pause=ASK_AGAIN)
+    handles = [trip.client.get_workflow_handle(started) for started in ids]
+    return [await _result(handle) for handle in handles]
 
 
 async def _alone(trip: Trip) -> Any:

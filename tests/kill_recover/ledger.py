@@ -59,11 +59,23 @@ async def go(fleet: Fleet, journey: Journey) -> State:
         ) from error
 
 
+def differences(journey: Journey, found: State, undisturbed: State) -> list[str]:
+    """What is not as it would have been, in words."""
+    return [
+        f"{journey.name}: {name} {there} instead of {wanted}"
+        for name in State.__slots__
+        if (there := getattr(found, name)) != (wanted := getattr(undisturbed, name))
+    ]
+
+
 async def _state(fleet: Fleet, journey: Journey, trip: Trip, result: Any) -> State:
     endings = []
+    found = {
+        workflow_id: await evidence.histories_of(fleet.client, fleet.url, workflow_id)
+        for workflow_id in await _workflows_of(fleet, trip)
+    }
     left = await effects.read(fleet.effects_url, trip.id, beginning=True)
-    for workflow_id in await _workflows_of(fleet, trip):
-        histories = await evidence.histories_of(fleet.client, fleet.url, workflow_id)
+    for workflow_id, histories in found.items():
         for history in histories:
             mine = [effect for effect in left if effect.run_id == history.run_id]
             _check_run(journey, history, mine)
@@ -74,7 +86,7 @@ async def _state(fleet: Fleet, journey: Journey, trip: Trip, result: Any) -> Sta
     return State(
         result,
         tuple(sorted(endings)),
-        frozenset((effect.activity_id, effect.detail) for effect in done),
+        frozenset((e.activity_id.replace(trip.id, ""), e.detail) for e in done),
     )
 
 
