@@ -258,6 +258,13 @@ def kill_recover(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Faults in a random order for `-- --minutes N`; the report goes into the docs."""
+    report = ("--write", "docs/reliability.md")
+    run(session, "python", "-m", "tests.kill_recover.soak", *report, *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """All tests."""
     test(session, *IN_PARALLEL, "tests")

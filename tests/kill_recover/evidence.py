@@ -227,8 +227,14 @@ async def check_nothing_left(url: str, workflow_id: str) -> None:
     """Nobody is left with something to do for the runs."""
     rows = await rows_of(url, workflow_id)
     open_ones = ("ENQUEUED", "PENDING", "DELAYED")
-    assert [r for r in rows["workflow_status"] if r["status"] in open_ones] == []
-    assert rows["dbosify_activities"] == []
+    queued = [
+        (row["workflow_uuid"], row["status"], row["queue_name"], row["executor_id"])
+        for row in rows["workflow_status"]
+        if row["status"] in open_ones
+    ]
+    assert not queued, f"still to be done: {queued}"
+    held = [row["task_id"] for row in rows["dbosify_activities"]]
+    assert not held, f"activities left: {held}"
     assert [r for r in rows["dbosify_executions"] if r["close_time"] is None] == []
 
 
