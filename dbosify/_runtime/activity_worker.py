@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dbosify._core.machines.attempt import AttemptMachine
@@ -214,6 +215,7 @@ class ActivityWorker:
         activity_metrics.started(self._metrics, row)
         self._running[token] = running
         held.watch_deadline()
+        held.leaving = lambda: self._stopping
         held.on_gone = lambda: self._after_timeout(running)
         held.on_cancel = lambda: self._on_cancel(running)
         self._tasks.put(self._task(running))
@@ -438,7 +440,7 @@ class ActivityWorker:
         try:
             await self._settle(running, completion)
         except LOST_CONNECTION as error:
-            # Its deadline, or the end of our lease, makes another worker take it up.
+            # The end of our lease makes another worker take it up.
             logger.warning("outcome of an activity not stored: %s", error)
         finally:
             del self._running[completion.task_token]
@@ -481,9 +483,9 @@ class ActivityWorker:
 
         Nobody else has to ask: without an attempt, the row is all that is known.
         """
-        row = await activities.find(
-            self.host.database, held.row.run_id, task_id=held.row.task_id
-        )
+        database, run_id = self.host.database, held.row.run_id
+        find = partial(activities.find, database, run_id, task_id=held.row.task_id)
+        row = await held.outlast(find)
         if row is not None:
             held.machine.progress.pause = row.progress.pause
 

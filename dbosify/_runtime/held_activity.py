@@ -10,18 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dbosify._core.machines.attempt import AttemptMachine
 from dbosify._model.activity import ActivityRow, AttemptState
 from dbosify._service import settling
 from dbosify._store import activities
+from dbosify._store.engine import LOST_CONNECTION
 
 if TYPE_CHECKING:
     from .host import Host
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_RETRY_DB = 0.5
+"""Seconds between two tries to store what a broken database did not take."""
 
 
 class Run(Protocol):
@@ -51,6 +58,8 @@ class HeldActivity:
         """Whatever the attempt still reports concerns nobody."""
         self.on_gone: Callable[[], None] | None = None
         self.on_cancel: Callable[[], None] | None = None
+        self.leaving: Callable[[], bool] = lambda: False
+        """Whether the worker is about to end."""
         self._due: asyncio.TimerHandle | None = None
         # Letting go of an attempt and taking its outcome must not overlap: the outcome
         # would look for a run that is gone, or the run for an outcome that is.
@@ -125,7 +134,8 @@ class HeldActivity:
                 return
             self.row.deadline = self.machine.deadline
             call = activities.hand_out(self.row)
-            await self.host.database.fetch(call.name, call.params)
+            database = self.host.database
+            await self.outlast(partial(database.fetch, call.name, call.params))
             self.gone = True
             self.stop_watching()
             run, self.run = self.run, None
@@ -154,7 +164,7 @@ class HeldActivity:
             if run is not None:
                 run.activity_over(self)
             return
-        await settling.store(self.host.database, self.host, self.row)
+        await self._store()
 
     async def _retry(self, run: Run | None) -> None:
         row = self.row
@@ -162,5 +172,35 @@ class HeldActivity:
         row.deadline = self.machine.deadline
         if run is not None:
             run.activities.pop(self.event_id, None)
-        if not await settling.store(self.host.database, self.host, row):
+        if not await self._store():
             logger.debug("activity %s is no longer this attempt's", row.task_id)
+
+    async def _store(self) -> bool:
+        host = self.host
+        return await self.outlast(
+            partial(settling.store, host.database, host, self.row)
+        )
+
+    async def outlast(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the database until it answers.
+
+        The attempt stands in the name of a process that is alive, so nobody else cares
+        for it before its time is up; an outcome that is not stored is not made up for.
+        All that is asked is fenced by the attempt's token.
+
+        Raises:
+            psycopg.Error: The database does not answer, and others will care for the
+                attempt: this process was taken for dead, or will be.
+        """
+        keeper = self.host.keeper
+        losses = keeper.losses
+        while True:
+            try:
+                return await ask()
+            except LOST_CONNECTION as error:
+                if keeper.losses != losses or (self.leaving() and keeper.expired):
+                    raise
+                logger.warning(
+                    "activity %s waits for the database: %s", self.row.task_id, error
+                )
+            await asyncio.sleep(_RETRY_DB)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -27,8 +29,22 @@ logger = logging.getLogger(__name__)
 Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
 Rows: TypeAlias = list[DictRow]
 
-LOST_CONNECTION = (psycopg.OperationalError, PoolClosed, PoolTimeout)
+LOST_CONNECTION = (
+    psycopg.OperationalError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    PoolClosed,
+    PoolTimeout,
+)
 """What a failing database looks like; the statement may be tried again."""
+
+_IDLE = 5
+"""Seconds after which the database takes its locks from a process that stands still in
+a transaction: as long as a lease by default. Until then nobody gets at its runs."""
+
+ANSWER_PATIENCE = 30.0
+"""Seconds after which a connection without an answer is given up. A broken network is
+noticed earlier by TCP, where TCP can notice; some things in between keep their end of a
+connection open whatever became of the other."""
 
 _PREPARE_AFTER = 2
 """Uses of a statement on a connection before it is prepared there."""
@@ -72,7 +88,8 @@ class Database:
         """Run one statement as a transaction of its own."""
         pool = await self.pool()
         async with pool.connection() as connection:
-            return await self.run(connection, name, params)
+            with answering(connection):
+                return await self.run(connection, name, params)
 
     async def fetch_composed(self, text: bytes, params: Mapping[str, Any]) -> Rows:
         """Run a statement made for this call, planned for just these parameters."""
@@ -117,14 +134,17 @@ class Database:
         """Run statements as a transaction of their own, in one round trip."""
         pool = await self.pool()
         async with pool.connection() as connection:
-            return await self.together(calls, connection)
+            with answering(connection):
+                return await self.together(calls, connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection with an open transaction."""
         pool = await self.pool()
-        async with pool.connection() as connection, connection.transaction():
-            yield connection
+        async with pool.connection() as connection:
+            with answering(connection):
+                async with connection.transaction():
+                    yield connection
 
     async def connect(self) -> Connection:
         """A connection outside the pool."""
@@ -183,7 +203,9 @@ class Database:
     async def _configure(self, connection: Connection) -> None:
         """Make a new connection fit for our statements."""
         told = connection.info.backend_pid
-        cursor = await connection.execute(pooler.SETTLE, [told], prepare=False)
+        cursor = await connection.execute(
+            pooler.SETTLE, {"pid": told, "idle": f"{_IDLE}s"}, prepare=False
+        )
         row = await cursor.fetchone()
         if row is None or row["pid"] == told:
             return
@@ -195,3 +217,27 @@ class Database:
                 " other processes do may be noticed up to a second later",
                 self.url.redacted,
             )
+
+
+@contextmanager
+def answering(connection: Connection) -> Iterator[None]:
+    """Hang up if the block takes longer than any answer of a live database.
+
+    The end of the connection is what reaches a coroutine that waits for it, as an error
+    that all callers know; a cancellation would leave it to each of them to tell.
+    """
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(ANSWER_PATIENCE, hang_up, connection)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def hang_up(connection: psycopg.Connection[Any] | Connection) -> None:
+    """Let whoever waits for an answer see the connection end."""
+    with (
+        suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as wire,
+    ):
+        wire.shutdown(socket.SHUT_RDWR)

@@ -18,7 +18,7 @@ from dbosify._model.activity import rank
 from dbosify._model.journal import Step
 from dbosify._model.protos import HistoryEvent
 
-from .engine import LOST_CONNECTION, Call, Connection, Database, Rows
+from .engine import LOST_CONNECTION, Call, Connection, Database, Rows, answering
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,9 @@ class TurnWriter:
         verdicts = len(calls)
         for turn in turns:
             calls.extend(turn.others)
-        results = await self._database.together(calls, await self._own_connection())
+        connection = await self._own_connection()
+        with answering(connection):
+            results = await self._database.together(calls, connection)
         return {
             row["workflow_uuid"]: row["accepted"]
             for rows in results[:verdicts]

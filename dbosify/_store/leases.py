@@ -6,6 +6,7 @@ that neither a busy event loop nor a full pool makes it look dead.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -13,9 +14,12 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from . import statements
-from .engine import Database
+from .engine import Database, hang_up
 
 LeaseConnection: TypeAlias = psycopg.Connection[DictRow]
+_PATIENCE = 10.0
+"""Seconds for an answer; the lease is lost by then, but not a new one."""
+
 LeaseError = psycopg.Error
 """The database could not be asked; the lease goes on running out."""
 
@@ -49,8 +53,15 @@ def _run(
     name: str,
     params: dict[str, Any],
 ) -> list[DictRow]:
-    cursor = connection.execute(statements.bound(name, database.schema), params)
-    return cursor.fetchall() if cursor.description else []
+    # This thread waits for nothing else, so another one has to notice.
+    watch = threading.Timer(_PATIENCE, hang_up, (connection,))
+    watch.daemon = True
+    watch.start()
+    try:
+        cursor = connection.execute(statements.bound(name, database.schema), params)
+        return cursor.fetchall() if cursor.description else []
+    finally:
+        watch.cancel()
 
 
 def take(connection: LeaseConnection, database: Database, lease: Lease) -> int:

@@ -12,11 +12,14 @@ import psycopg
 
 SETTLE = (
     "SELECT pg_backend_pid() AS pid,"
-    " CASE WHEN pg_backend_pid() = %s THEN set_config('jit', 'off', false) END"
+    " CASE WHEN pg_backend_pid() = %(pid)s THEN"
+    " set_config('idle_in_transaction_session_timeout', %(idle)s, false) END,"
+    " CASE WHEN pg_backend_pid() = %(pid)s THEN set_config('jit', 'off', false) END"
 )
 """Asked first on a connection, with the process id that it was told.
 
-Just-in-time compilation costs more than any of our statements runs; but a session that
+A process that stands still in a transaction must not keep its locks for ever, and
+just-in-time compilation costs more than any of our statements runs; but a session that
 may be lent to others next is left as it is.
 """
 

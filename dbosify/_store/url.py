@@ -25,6 +25,15 @@ _SCHEMES = ("postgres", "postgresql", _SQLALCHEMY)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
 _POSTGRES = re.compile(r"postgres(ql)?(\+\w+)?://")
 
+_LIVELY: dict[str, str] = {
+    "connect_timeout": "10",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+"""By default a connection whose other end vanished is given up after two hours."""
+
 _REST = r"""
     (?P<hosts>[^/?\#@]*)
     (?:/(?P<dbname>[^/?\#@]*))?
@@ -114,7 +123,7 @@ class DatabaseUrl:
             host=self.host,
             port=self.port,
             dbname=self.database,
-            **dict(self.options),
+            **(_LIVELY | dict(self.options)),
         )
 
     @property

@@ -34,6 +34,7 @@ from dbosify.client import (
     ScheduleState,
     WorkflowHandle,
     WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from dbosify.common import ActivityIDReusePolicy, WorkflowIDReusePolicy
 from dbosify.exceptions import ActivityAlreadyStartedError, WorkflowAlreadyStartedError
@@ -116,8 +117,8 @@ async def outlast(call: Callable[[], Awaitable[T]]) -> T:
     return await eventually(
         call,
         patience=PATIENCE,
-        retry_on=RPCError,
-        retry_if=lambda e: isinstance(e, RPCError) and e.status in PASSING,
+        retry_on=(RPCError, WorkflowUpdateRPCTimeoutOrCancelledError),
+        retry_if=lambda e: not isinstance(e, RPCError) or e.status in PASSING,
         pause=ASK_AGAIN,
     )
 

@@ -27,6 +27,7 @@ WITH RECURSIVE executors AS (
       WHERE executor_id IS NOT NULL AND NOT EXISTS (
         SELECT FROM {schema}.dbosify_workers live
         WHERE live.executor_id = executors.executor_id
+          AND live.expires_at > '-infinity'
       )
       OFFSET 0
     ) AS dead
@@ -51,7 +52,8 @@ WHERE NOT a.eager
   AND (
     a.deadline <= (SELECT {schema}.dbosify_now())
     OR NOT EXISTS (
-      SELECT FROM {schema}.dbosify_workers live WHERE live.executor_id = a.executor_id
+      SELECT FROM {schema}.dbosify_workers live
+      WHERE live.executor_id = a.executor_id AND live.expires_at > '-infinity'
     ) AND a.executor_id IS NOT NULL
   )
 LIMIT 100

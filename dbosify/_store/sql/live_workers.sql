@@ -2,3 +2,4 @@
 -- Index: dbosify_workers' primary key.
 SELECT executor_id FROM {schema}.dbosify_workers
 WHERE executor_id = ANY(%(executor_ids)s)
+  AND expires_at > '-infinity'

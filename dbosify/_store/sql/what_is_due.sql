@@ -57,7 +57,8 @@ SELECT
   ) <= (SELECT now FROM moment), false) OR EXISTS (
     SELECT FROM executors x
     WHERE NOT EXISTS (
-      SELECT FROM {schema}.dbosify_workers live WHERE live.executor_id = x.executor_id
+      SELECT FROM {schema}.dbosify_workers live
+      WHERE live.executor_id = x.executor_id AND live.expires_at > '-infinity'
     ) AND EXISTS (
       SELECT FROM {schema}.dbosify_activities a
       WHERE a.executor_id = x.executor_id AND NOT a.eager
