@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import psycopg
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
@@ -124,10 +125,12 @@ class Database:
                     await cursor.fetchall() if cursor.description else []
                     for cursor in cursors
                 ]
-        except asyncio.CancelledError:
-            # psycopg may leave it in pipeline mode, and then whoever gets it next from
-            # the pool would see no rows, whatever is in the table.
-            await connection.close()
+        except BaseException:
+            # psycopg may leave it in pipeline mode, and then whoever gets it next would
+            # see no rows, whatever is in the table; or in the transaction, and then
+            # what it writes next would never be committed.
+            if not _at_rest(connection):
+                await connection.close()
             raise
 
     async def fetch_together(self, calls: Sequence[Call]) -> list[Rows]:
@@ -149,7 +152,7 @@ class Database:
     async def connect(self) -> Connection:
         """A connection outside the pool."""
         connection = await psycopg.AsyncConnection.connect(
-            self.url.conninfo,
+            self.url.lively_conninfo,
             autocommit=True,
             row_factory=dict_row,
             prepare_threshold=_PREPARE_AFTER if self.prepare else None,
@@ -174,7 +177,7 @@ class Database:
 
     def _new_pool(self) -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(
-            self.url.conninfo,
+            self.url.lively_conninfo,
             connection_class=psycopg.AsyncConnection[DictRow],
             kwargs={
                 "autocommit": True,
@@ -217,6 +220,14 @@ class Database:
                 " other processes do may be noticed up to a second later",
                 self.url.redacted,
             )
+
+
+def _at_rest(connection: Connection) -> bool:
+    state = connection.pgconn
+    return (
+        state.pipeline_status == PipelineStatus.OFF
+        and state.transaction_status == TransactionStatus.IDLE
+    )
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class Lease:
 def connect(database: Database) -> LeaseConnection:
     """A connection for the lease thread alone."""
     return psycopg.connect(
-        database.url.conninfo,
+        database.url.lively_conninfo,
         autocommit=True,
         row_factory=dict_row,
         # Once a second is not often enough to be worth it, and no pooler minds.

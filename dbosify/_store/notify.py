@@ -31,7 +31,7 @@ def listen(
     Raises:
         ListenError: the connection broke.
     """
-    with psycopg.connect(database.url.conninfo, autocommit=True) as connection:
+    with psycopg.connect(database.url.lively_conninfo, autocommit=True) as connection:
         for channel in channels:
             connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         while not stop.is_set():

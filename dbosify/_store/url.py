@@ -123,8 +123,15 @@ class DatabaseUrl:
             host=self.host,
             port=self.port,
             dbname=self.database,
-            **(_LIVELY | dict(self.options)),
+            **dict(self.options),
         )
+
+    @property
+    def lively_conninfo(self) -> str:
+        """The same, for connections that notice when their other end is gone."""
+        options = dict(self.options)
+        wanted = {name: v for name, v in _LIVELY.items() if name not in options}
+        return make_conninfo(self.conninfo, **wanted)
 
     @property
     def sqlalchemy_url(self) -> str:

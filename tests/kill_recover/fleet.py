@@ -24,6 +24,9 @@ QUEUE = "fleet"
 ENDPOINT = "desk"
 """Of the Nexus operations that the fleet answers."""
 
+LEASE_PATIENCE = 60.0
+"""Seconds for a process to be counted among the living again."""
+
 
 @dataclass(slots=True)
 class Member:
@@ -110,7 +113,12 @@ class Fleet:
 
     async def executor_of(self, member: Member) -> str:
         """By which name the database knows a process."""
-        return (await evidence.leases(self.url))[member.reins.pid]
+
+        async def known() -> str:
+            return (await evidence.leases(self.url))[member.reins.pid]
+
+        # One that was struck before may have to take a new lease first.
+        return await eventually(known, retry_on=KeyError, patience=LEASE_PATIENCE)
 
     async def fill(self, wanted: int) -> None:
         """Replace the dead."""

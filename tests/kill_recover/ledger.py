@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from dbosify.api.enums.v1 import EventType
 from dbosify.client import WorkflowHistory
+from dbosify.service import RPCError
 from tests.kill_recover import effects, evidence
 from tests.kill_recover.effects import Effect
 from tests.kill_recover.fleet import Fleet
 from tests.kill_recover.journeys import PATIENCE, Journey, Trip
 from tests.oracle.judging import replay
+from tests.waiting import eventually
 
 
 class DoubledError(AssertionError):
@@ -54,7 +57,13 @@ async def go(fleet: Fleet, journey: Journey) -> State:
     trip = Trip(fleet.client)
     try:
         result = await asyncio.wait_for(journey.travel(trip), PATIENCE)
-        return await _state(fleet, journey, trip, journey.same(result))
+        same = journey.same(result)
+        # Whoever looks meets the same outages.
+        return await eventually(
+            lambda: _state(fleet, journey, trip, same),
+            patience=PATIENCE,
+            retry_on=(psycopg.OperationalError, RPCError),
+        )
     except (TimeoutError, asyncio.TimeoutError):
         raise AssertionError(
             f"{journey.name}, {trip.id}: not over after {PATIENCE:.0f} s"

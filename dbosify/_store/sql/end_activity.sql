@@ -1,7 +1,7 @@
 -- An activity is over: drop it and tell its run, if the attempt is still the valid one.
 -- Index: primary keys; the run's status row is locked first, as every sender does.
 WITH attempt AS (
-  SELECT a.task_id, a.workflow_uuid
+  SELECT a.task_id, a.workflow_uuid, a.eager
   FROM {schema}.dbosify_activities a
   WHERE a.task_id = %(task_id)s AND a.token IS NOT DISTINCT FROM %(token)s
 ), run AS (
@@ -10,9 +10,11 @@ WITH attempt AS (
   FOR NO KEY UPDATE OF w
 ), ended AS (
   DELETE FROM {schema}.dbosify_activities a
-  USING run
+  USING run JOIN attempt USING (workflow_uuid)
   WHERE a.task_id = %(task_id)s AND a.token IS NOT DISTINCT FROM %(token)s
     AND a.workflow_uuid = run.workflow_uuid
+    -- Whoever lets go of an eager one adds a status row, which the snapshot may lack.
+    AND a.eager = attempt.eager
   RETURNING a.task_id, a.workflow_uuid
 ), task AS (
   UPDATE {schema}.workflow_status w

@@ -313,3 +313,12 @@ def test_both_drivers_connect_with_what_they_are_given(postgres_url: str) -> Non
     with engine.connect() as session:
         assert session.scalar(sqlalchemy.text(query)) == url.database
     engine.dispose()
+
+
+def test_connections_notice_a_dead_network_unless_the_url_has_its_own_ideas() -> None:
+    url = DatabaseUrl.parse("postgresql://db/app?tcp_user_timeout=1&connect_timeout=2")
+    options = conninfo_to_dict(url.lively_conninfo)
+    assert options["tcp_user_timeout"] == "1"
+    assert options["connect_timeout"] == "2"
+    assert options["keepalives_idle"] == "10"
+    assert options["host"] == "db"
