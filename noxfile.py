@@ -54,6 +54,10 @@ ON_OLDEST = (
 )
 """What shows that a release of what we depend on is one that we can depend on."""
 
+DISASTERS = "tests/kill_recover/test_disasters.py"
+"""Each keeps a fleet and a database of its own busy: too much for a machine that others
+use, where its journeys miss their deadlines."""
+
 ENVIRONMENTS = (
     "tests/unit/face/test_abandoned.py",
     "tests/unit/face/test_differences.py",
@@ -254,7 +258,13 @@ def conformance(session: nox.Session) -> None:
 @nox.session
 def kill_recover(session: nox.Session) -> None:
     """Workers killed at every point that matters."""
-    test(session, *IN_PARALLEL, "tests/kill_recover")
+    test(session, *IN_PARALLEL, "tests/kill_recover", f"--ignore={DISASTERS}")
+
+
+@nox.session
+def disasters(session: nox.Session) -> None:
+    """Every kind of journey while its processes, network and database fail."""
+    test(session, "-n", "2", DISASTERS)
 
 
 @nox.session
