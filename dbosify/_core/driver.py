@@ -30,7 +30,7 @@ from dbosify._model.protos import (
 from dbosify._model.registered import Registered
 
 from . import activation as activations
-from . import sizes, updates
+from . import pending, sizes, updates
 from .chain import Chain
 from .commands import Command, Output
 from .families import opened_by
@@ -323,6 +323,7 @@ class RunDriver:
             self.translator.apply(source, chain, self._tail.now, out)
         if self._batch is None:
             sizes.check(success.commands)
+            pending.check(success.commands, self.translator)
         return self._go_on(out)
 
     def _go_on(self, out: Output) -> Outcome:

@@ -68,8 +68,9 @@ def check(commands: Iterable[WorkflowCommand]) -> None:
     Raises:
         TooBig: a command's payloads or memo are bigger than a blob may be.
     """
+    least = min(limits.current.blob_bytes, limits.current.memo_bytes)
     for command in commands:
-        if command.ByteSize() > limits.BLOB:
+        if command.ByteSize() > least:
             _measure(command)
 
 
@@ -84,7 +85,9 @@ def _measure(command: WorkflowCommand) -> None:
         carried = getattr(wanted, _WHOLE[variant])
     else:
         carried = wanted
-    if carried.ByteSize() > limits.BLOB:
+    if carried.ByteSize() > limits.current.blob_bytes:
         raise TooBig("payloads")
-    if variant in _MEMOS and Memo(fields=wanted.memo).ByteSize() > limits.BLOB:
-        raise TooBig("memo")
+    if variant in _MEMOS:
+        memo = Memo(fields=wanted.memo)
+        if memo.ByteSize() > limits.current.memo_bytes:
+            raise TooBig("memo")

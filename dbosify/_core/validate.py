@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from dbosify._model import clock, failures
+from dbosify._model import clock, failures, limits
 from dbosify._model.protos import (
     ContinueAsNewWorkflowExecution,
     Duration,
@@ -43,9 +43,6 @@ _TIMER = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTR
 _DUPLICATE_TIMER = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID
 )
-
-MAX_LENGTH = 1000
-"""Bytes of a name; a server's usual limit."""
 
 
 class BadCommand(Exception):
@@ -124,7 +121,7 @@ def _wrong_queue(name: str) -> str:
     """What the server has against a task queue, or an empty text."""
     if not name:
         return "missing task queue name"
-    if len(name.encode()) > MAX_LENGTH:
+    if len(name.encode()) > limits.current.id_bytes:
         return "taskQueue length exceeds limit"
     if name.startswith("/_sys/"):
         return "task queue name cannot start with reserved prefix /_sys/"
@@ -146,10 +143,11 @@ def text(
         BadCommand: it is too long for the server, or has what Postgres cannot store.
     """
     size = len(value.encode())
-    if size > MAX_LENGTH:
+    if size > limits.current.id_bytes:
         raise BadCommand(
             cause,
-            f"{what} exceeds length limit.{where} Length={size} Limit={MAX_LENGTH}",
+            f"{what} exceeds length limit.{where} Length={size}"
+            f" Limit={limits.current.id_bytes}",
         )
     if "\0" in value:
         raise BadCommand(cause, f"{what}: a NUL character cannot be stored")

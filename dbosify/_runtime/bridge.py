@@ -17,6 +17,7 @@ import temporalio.service
 from temporalio.bridge.temporal_sdk_bridge import PollShutdownError
 from temporalio.common import WorkerDeploymentVersion
 
+from dbosify._model import limits
 from dbosify._model.protos import (
     ActivityHeartbeat,
     ActivityTask,
@@ -29,7 +30,6 @@ from dbosify._model.protos import (
     WorkflowActivation,
     WorkflowActivationCompletion,
 )
-from dbosify._service.validate import MAX_BLOB
 from dbosify._store.claims import Claim
 from dbosify._store.errors import StoreError
 
@@ -124,8 +124,8 @@ class BridgeWorker:
         except (StoreError, temporalio.service.RPCError) as error:
             raise RuntimeError(f"Worker validation failed: {error}") from None
         info = NamespaceInfo()
-        info.limits.blob_size_limit_error = MAX_BLOB
-        info.limits.memo_size_limit_error = MAX_BLOB
+        info.limits.blob_size_limit_error = limits.current.blob_bytes
+        info.limits.memo_size_limit_error = limits.current.memo_bytes
         # The SDK refuses to run a worker twice, but only after it has asked for this.
         if not self._began:
             self._began = True

@@ -22,6 +22,7 @@ import temporalio.service
 from temporalio.bridge.proto.health.v1 import HealthCheckResponse
 from temporalio.service import ConnectConfig, ServiceClient, _BridgeServiceClient
 
+from dbosify._model import limits
 from dbosify._service import errors, registry
 from dbosify._service.context import Context
 from dbosify._store.engine import LOST_CONNECTION
@@ -333,7 +334,12 @@ async def _connect(config: ConnectConfig) -> ServiceClient:
 
 
 def install() -> None:
-    """Take both seats and pass every sandbox; again is harmless."""
+    """Take both seats and pass every sandbox; again is harmless.
+
+    Raises:
+        ValueError: the environment sets a limit that there is not.
+    """
+    limits.current = limits.read(os.environ)
     ServiceClient.connect = staticmethod(_connect)  # type: ignore[method-assign]
     bridge.install()
     metrics.install()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from temporalio.api.enums.v1 import ActivityIdConflictPolicy, ActivityIdReusePolicy
 from temporalio.api.workflowservice.v1 import StartActivityExecutionRequest
 
-from dbosify._model import clock
+from dbosify._model import clock, limits
 from dbosify._model.nexus import SYSTEM_CALLBACK
 from dbosify._model.protos import Duration, UserMetadata
 
@@ -51,7 +51,7 @@ def check(
     _check_timeouts(request)
     validate.retry_policy(request.retry_policy)
     _check_priority(request)
-    if request.input.ByteSize() > validate.MAX_BLOB:
+    if request.input.ByteSize() > limits.current.blob_bytes:
         raise errors.invalid("input exceeds length limit")
     if request.search_attributes.indexed_fields:
         attributes = settled(request.search_attributes, custom, namespace)
@@ -71,9 +71,10 @@ def identifier(value: str, name: str, *, missing: str | None = None) -> None:
     if missing is not None and not value:
         raise errors.invalid(missing)
     size = len(value.encode())
-    if size > validate.MAX_ID_LENGTH:
+    if size > limits.current.id_bytes:
         raise errors.invalid(
-            f"{name} exceeds length limit. Length={size} Limit={validate.MAX_ID_LENGTH}"
+            f"{name} exceeds length limit. Length={size}"
+            f" Limit={limits.current.id_bytes}"
         )
     validate.clean(value)
 

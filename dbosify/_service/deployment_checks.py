@@ -6,6 +6,8 @@ from typing import Protocol
 
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion
 
+from dbosify._model import limits
+
 from . import errors, validate
 from .deploying import UNVERSIONED
 
@@ -72,7 +74,7 @@ def new_build_id(build_id: str) -> str:
 
 
 def _size(text: str, what: str) -> None:
-    if len(text.encode()) > validate.MAX_ID_LENGTH:
+    if len(text.encode()) > limits.current.id_bytes:
         raise errors.invalid(f"size of {what} larger than the maximum allowed")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from temporalio.api.workflowservice.v1 import StartNexusOperationExecutionRequest
 
-from dbosify._model import clock
+from dbosify._model import clock, limits
 from dbosify._model.protos import Duration
 
 from . import errors, validate
@@ -47,9 +47,9 @@ def check(
     for name in _TIMEOUTS:
         _check_timeout(getattr(request, name), name)
     size = request.input.ByteSize()
-    if size > validate.MAX_BLOB:
+    if size > limits.current.blob_bytes:
         raise errors.invalid(
-            f"input exceeds size limit. Length={size} Limit={validate.MAX_BLOB}"
+            f"input exceeds size limit. Length={size} Limit={limits.current.blob_bytes}"
         )
     header = request.nexus_header.items()
     if sum(len(f"{name}{text}".encode()) for name, text in header) > _MAX_HEADER:

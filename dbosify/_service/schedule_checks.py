@@ -7,6 +7,7 @@ from temporalio.api.schedule.v1 import Schedule
 from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.service import RPCError, RPCStatusCode
 
+from dbosify._model import limits
 from dbosify._model.schedules import spec
 from dbosify._model.schedules.ranges import InvalidSpec
 from dbosify._model.schedules.scheduler import resolve
@@ -108,13 +109,16 @@ def check_action(action: NewWorkflowExecutionInfo) -> None:
             "Scheduled workflow must not contain WorkflowIDReusePolicy"
         )
     validate.blob(action.input)
-    if action.memo.ByteSize() > validate.MAX_BLOB:
+    if action.memo.ByteSize() > limits.current.memo_bytes:
         raise errors.invalid("Memo size exceeds limit.")
 
 
 def _length(size: int) -> None:
-    if size > validate.MAX_ID_LENGTH:
-        raise errors.invalid(f"WorkflowId exceeds maximum allowed length ({size}/1000)")
+    most = limits.current.id_bytes
+    if size > most:
+        raise errors.invalid(
+            f"WorkflowId exceeds maximum allowed length ({size}/{most})"
+        )
 
 
 def conflict_token(value: int) -> bytes:

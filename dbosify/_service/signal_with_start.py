@@ -16,6 +16,7 @@ from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionRequest,
 )
 
+from dbosify._model import limits
 from dbosify._model.protos import Payloads
 from dbosify._store.engine import Call
 from dbosify._store.inboxes import Message
@@ -100,9 +101,9 @@ def _check(
 
 def _limit(what: str, text: str) -> None:
     size = len(text.encode())
-    if size > validate.MAX_ID_LENGTH:
+    if size > limits.current.id_bytes:
         raise errors.invalid(
-            f"{what} exceeds maximum allowed length ({size}/{validate.MAX_ID_LENGTH})"
+            f"{what} exceeds maximum allowed length ({size}/{limits.current.id_bytes})"
         )
     validate.clean(text)
 

@@ -11,7 +11,7 @@ from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionRequest,
 )
 
-from dbosify._model import clock, cron
+from dbosify._model import clock, cron, limits
 from dbosify._model.nexus import SYSTEM_CALLBACK
 
 from . import errors, validate
@@ -85,7 +85,7 @@ def check(
         raise errors.unimplemented(
             "The Time-Skipping feature is not enabled for namespace."
         )
-    if request.memo.ByteSize() > validate.MAX_BLOB:
+    if request.memo.ByteSize() > limits.current.memo_bytes:
         raise errors.invalid("Memo size exceeds limit.")
     validate.blob(request.input)
 
@@ -94,8 +94,11 @@ def _check_ids(request: StartWorkflowExecutionRequest) -> None:
     if not request.workflow_id:
         raise errors.invalid("WorkflowId is not set on request.")
     size = len(request.workflow_id.encode())
-    if size > validate.MAX_ID_LENGTH:
-        raise errors.invalid(f"WorkflowId exceeds maximum allowed length ({size}/1000)")
+    most = limits.current.id_bytes
+    if size > most:
+        raise errors.invalid(
+            f"WorkflowId exceeds maximum allowed length ({size}/{most})"
+        )
     validate.clean(request.workflow_id)
     if request.HasField("retry_policy"):
         validate.retry_policy(request.retry_policy)
@@ -138,7 +141,7 @@ def check_task_queue(
     name = request.task_queue.name
     if not name:
         raise errors.invalid("missing task queue name")
-    if len(name.encode()) > validate.MAX_ID_LENGTH:
+    if len(name.encode()) > limits.current.id_bytes:
         raise errors.invalid("taskQueue length exceeds limit")
     validate.clean(name)
     if name.startswith("/_sys/"):

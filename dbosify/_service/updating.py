@@ -26,7 +26,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from dbosify._model import failures, ids
+from dbosify._model import failures, ids, limits
 from dbosify._model.protos import (
     EventType,
     HistoryEvent,
@@ -141,7 +141,7 @@ async def admit(context: Context, target: Target, update: Sent) -> str:
         run["close_time"] is not None and run["stage"] < ACCEPTED
     ):
         await _make_good(context, run)
-        raise _refusal(run)
+        raise _refusal(run, update.size)
     return str(run["run_id"])
 
 
@@ -154,7 +154,7 @@ async def _make_good(context: Context, run: Row) -> None:
         run["close_time"] = True
 
 
-def _refusal(run: Row) -> RPCError:
+def _refusal(run: Row, size: int) -> RPCError:
     if run["close_time"] is not None:
         return errors.already_completed()
     if run["task_attempt"] >= updates.FAILING_ATTEMPT:
@@ -162,16 +162,23 @@ def _refusal(run: Row) -> RPCError:
             "Unable to perform workflow execution update due to Workflow Task in failed"
             " state."
         )
-    if run["in_flight"] >= updates.MOST_IN_FLIGHT:
+    most = limits.current
+    if run["in_flight"] >= most.updates_in_flight:
         return _exhausted(
             "limit on number of concurrent in-flight updates has been reached"
-            f" ({updates.MOST_IN_FLIGHT})",
+            f" ({most.updates_in_flight})",
+            ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT,
+        )
+    if run["bytes_in_flight"] + size > most.update_bytes_in_flight:
+        return _exhausted(
+            "limit on total payload size of in-flight updates has been reached"
+            f" ({most.update_bytes_in_flight} bytes)",
             ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT,
         )
     return errors.error(
         RPCStatusCode.FAILED_PRECONDITION,
         "The limit on the total number of distinct updates in this workflow has been"
-        f" reached ({updates.MOST_IN_ALL}). Make sure any duplicate updates share an"
+        f" reached ({most.updates_in_all}). Make sure any duplicate updates share an"
         " Update ID so the server can deduplicate them, and consider rejecting updates"
         " that you aren't going to process. You can also Continue-as-New to avoid"
         " this; we recommend you check Continue-as-New Suggested in your Workflow.",

@@ -6,15 +6,13 @@ import uuid
 
 from temporalio.api.common.v1 import Priority
 
-from dbosify._model import clock
+from dbosify._model import clock, limits
 from dbosify._model.policies import fill_defaults, problem
 from dbosify._model.protos import Duration, Payloads, RetryPolicy, WorkflowExecution
 
 from . import errors
 
-MAX_ID_LENGTH = 1000
 _MAX_FAIRNESS_KEY = 64
-MAX_BLOB = 2 * 1024 * 1024
 
 
 def execution(value: WorkflowExecution) -> tuple[str, str | None]:
@@ -58,7 +56,7 @@ def length(text: str, what: str) -> None:
     Raises:
         RPCError: it is longer than the server takes.
     """
-    if len(text.encode()) > MAX_ID_LENGTH:
+    if len(text.encode()) > limits.current.id_bytes:
         raise errors.invalid(f"{what} length exceeds limit.")
     clean(text)
 
@@ -69,7 +67,7 @@ def blob(payloads: Payloads) -> None:
     Raises:
         RPCError: they exceed the server's limit.
     """
-    if payloads.ByteSize() > MAX_BLOB:
+    if payloads.ByteSize() > limits.current.blob_bytes:
         raise errors.invalid("Blob data size exceeds limit.")
 
 

@@ -6,16 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dbosify._model import ids, journal
+from dbosify._model import ids, journal, limits
 from dbosify._model.effects import AcceptUpdate, CompleteUpdate, RejectUpdate
 from dbosify._model.protos import HistoryEvent, UpdateOutcome
 
 from .engine import Call, Connection, Database
 
-MOST_IN_FLIGHT = 10
-"""Updates of a run that may be admitted or accepted and not completed."""
-MOST_IN_ALL = 2000
-"""Updates of a run, completed ones too."""
 FAILING_ATTEMPT = 3
 """The attempt at a workflow task from which on a run takes no updates."""
 
@@ -34,6 +30,12 @@ class Sent:
     """Tells it from another with the same id, sent after this one was rejected."""
     event: HistoryEvent
     """Carries the request through the inbox; it never gets into a history."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the request."""
+        admitted = self.event.workflow_execution_update_admitted_event_attributes
+        return admitted.request.ByteSize()
 
 
 async def admit(
@@ -86,8 +88,10 @@ def _admit_call(
             "event": journal.pack([sent.event]),
             "first_run_id": first_run_id,
             "failing_attempt": FAILING_ATTEMPT,
-            "most_in_flight": MOST_IN_FLIGHT,
-            "most_in_all": MOST_IN_ALL,
+            "most_in_flight": limits.current.updates_in_flight,
+            "most_in_all": limits.current.updates_in_all,
+            "most_bytes": limits.current.update_bytes_in_flight,
+            "size": sent.size,
         },
     )
 
@@ -101,6 +105,7 @@ def admit_first(workflow_uuid: str, sent: Sent) -> Call:
             "update_id": sent.update_id,
             "token": sent.token,
             "event": journal.pack([sent.event]),
+            "size": sent.size,
         },
     )
 

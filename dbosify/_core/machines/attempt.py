@@ -133,7 +133,7 @@ class AttemptMachine(Machine):
         self.progress.token = token
 
     def _on_complete(self, now: float, result: Payloads | None, identity: str) -> None:
-        if result is not None and result.ByteSize() > limits.BLOB:
+        if result is not None and result.ByteSize() > limits.current.blob_bytes:
             self._fail_for_good(now, "Complete result exceeds size limit.", identity)
             return
         completed = ActivityTaskCompletedEventAttributes(
@@ -148,7 +148,8 @@ class AttemptMachine(Machine):
         )
 
     def _on_fail(self, now: float, failure: Failure, identity: str) -> None:
-        failure = limits.within(failure, limits.BLOB, cut_to=limits.CUT_FAILURE)
+        most = limits.current.blob_bytes
+        failure = limits.within(failure, most, cut_to=min(limits.CUT_FAILURE, most))
         verdict = self._verdict(failure, now)
         if verdict.delay is not None:
             self._back_off(now, verdict.delay, failure)
@@ -183,7 +184,7 @@ class AttemptMachine(Machine):
     def _on_heartbeat(
         self, now: float, details: Payloads | None, identity: str
     ) -> None:
-        if details is not None and details.ByteSize() > limits.BLOB:
+        if details is not None and details.ByteSize() > limits.current.blob_bytes:
             self._fail_for_good(now, "Heartbeat details exceed size limit.", identity)
             return
         self.progress.heartbeat_at = now

@@ -12,6 +12,7 @@ from typing import Any
 from temporalio.api.workflowservice import v1
 from temporalio.service import RPCError, RPCStatusCode
 
+from dbosify._model import limits
 from dbosify._model.activity import ActivityRow
 from dbosify._service import activity_options, errors, validate
 from dbosify._service.context import Context
@@ -163,10 +164,10 @@ def _check(request: Any) -> str | None:
     if request.run_id and not _is_uuid(request.run_id):
         raise errors.invalid("invalid run id: must be a valid UUID")
     length = len(request.request_id.encode())
-    if length > validate.MAX_ID_LENGTH:
+    if length > limits.current.id_bytes:
         raise errors.invalid(
             f"request ID exceeds length limit. Length={length}"
-            f" Limit={validate.MAX_ID_LENGTH}"
+            f" Limit={limits.current.id_bytes}"
         )
     validate.clean(request.workflow_id)
     return request.run_id or None

@@ -29,6 +29,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from dbosify._model import limits
 from dbosify._model import version_sets as model
 from dbosify._model.conditions import All, Any, Compare, Condition, Field, IsNull, Not
 from dbosify._model.search_attributes import DATETIME, KEYWORD, KEYWORD_LIST
@@ -128,7 +129,7 @@ def _build_ids(request: UpdateWorkerBuildIdCompatibilityRequest) -> tuple[str, .
 
 
 def _check_queue(task_queue: str) -> None:
-    if len(task_queue.encode()) > validate.MAX_ID_LENGTH:
+    if len(task_queue.encode()) > limits.current.id_bytes:
         raise errors.invalid("taskQueue length exceeds limit")
     validate.clean(task_queue)
 

@@ -30,6 +30,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from dbosify._model import limits
 from dbosify._service import errors, validate
 from dbosify._service.context import Context
 from dbosify._store import namespaces
@@ -248,8 +249,8 @@ def _view(namespace: Namespace) -> DescribeNamespaceResponse:
     can.standalone_activity_start_delay = True
     can.standalone_activity_batch_operations = True
     can.standalone_activity_operator_commands = can.workflow_pause = True
-    info.limits.blob_size_limit_error = validate.MAX_BLOB
-    info.limits.memo_size_limit_error = validate.MAX_BLOB
+    info.limits.blob_size_limit_error = limits.current.blob_bytes
+    info.limits.memo_size_limit_error = limits.current.memo_bytes
     info.limits.workflow_task_completion_size_limit_error = _MAX_COMPLETION
     config.bad_binaries.SetInParent()
     config.history_archival_state = ArchivalState.ARCHIVAL_STATE_DISABLED

@@ -24,6 +24,7 @@ from temporalio.api.operatorservice.v1 import (
 )
 from temporalio.service import RPCStatusCode
 
+from dbosify._model import limits
 from dbosify._service import errors, validate
 from dbosify._service.context import Context
 from dbosify._store import nexus
@@ -132,7 +133,7 @@ def _check_id(endpoint_id: str) -> None:
 def _check(context: Context, spec: EndpointSpec) -> None:
     if not spec.name:
         raise errors.invalid("endpoint name not set")
-    if len(spec.name) > validate.MAX_ID_LENGTH or not re.fullmatch(_NAME, spec.name):
+    if len(spec.name) > limits.current.id_bytes or not re.fullmatch(_NAME, spec.name):
         raise errors.invalid(f'endpoint name must match the regex: "{_SHOWN}"')
     target = spec.target
     if not target.HasField("worker"):

@@ -18,6 +18,7 @@ from temporalio.api.workflowservice.v1 import (
     QueryWorkflowResponse,
 )
 
+from dbosify._model import limits
 from dbosify._model.protos import (
     Payloads,
     QueryResult,
@@ -130,6 +131,6 @@ def _response(result: QueryResult) -> QueryWorkflowResponse:
         # Core sends the server only the failure's message, so the detail is empty.
         raise errors.query_failed(result.failed.message, QueryFailedFailure())
     payloads = Payloads(payloads=[result.succeeded.response])
-    if payloads.ByteSize() > validate.MAX_BLOB:
+    if payloads.ByteSize() > limits.current.blob_bytes:
         raise errors.query_failed("Blob data size exceeds limit.", QueryFailedFailure())
     return QueryWorkflowResponse(query_result=payloads)

@@ -22,7 +22,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCStatusCode
 
-from dbosify._model import clock
+from dbosify._model import clock, limits
 from dbosify._model.protos import SearchAttributes
 from dbosify._model.schedules.scheduler import Record, Scheduler
 from dbosify._service import errors, schedule_checks, validate
@@ -47,7 +47,7 @@ async def create_schedule(
     validate.length(request.request_id, "RequestId")
     await _settle_attributes(context, request)
     schedule = schedule_checks.normalised(request.schedule)
-    if request.memo.ByteSize() > validate.MAX_BLOB:
+    if request.memo.ByteSize() > limits.current.memo_bytes:
         raise errors.invalid("Memo size exceeds limit.")
     now = context.around.now()
     record = Record(

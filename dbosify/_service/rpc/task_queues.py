@@ -22,7 +22,7 @@ from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueResponse,
 )
 
-from dbosify._model import clock
+from dbosify._model import clock, limits
 from dbosify._service import errors, validate
 from dbosify._service.context import Context
 from dbosify._store import worker_instances
@@ -53,7 +53,7 @@ async def describe_task_queue(
         raise errors.invalid("taskQueue is not set")
     if not queue:
         raise errors.invalid("missing task queue name")
-    if len(validate.clean(queue)) > validate.MAX_ID_LENGTH:
+    if len(validate.clean(queue)) > limits.current.id_bytes:
         raise errors.invalid("taskQueue length exceeds limit")
     workers = await worker_instances.alive(context.database, queue)
     if request.api_mode == _ENHANCED:

@@ -6,8 +6,10 @@ WITH run AS (
   WHERE workflow_uuid = %(workflow_uuid)s
   RETURNING workflow_uuid, run_id
 ), admitted AS (
-  INSERT INTO {schema}.dbosify_updates (run_id, update_id, token, number, stage)
-  SELECT run_id, %(update_id)s, %(token)s, 1, 1 FROM run
+  INSERT INTO {schema}.dbosify_updates (
+    run_id, update_id, token, number, stage, size
+  )
+  SELECT run_id, %(update_id)s, %(token)s, 1, 1, %(size)s::bigint FROM run
 )
 INSERT INTO {schema}.notifications (
   message_uuid, destination_uuid, topic, message, serialization

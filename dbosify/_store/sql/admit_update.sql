@@ -14,6 +14,7 @@ WITH run AS (
   WHERE u.update_id = %(update_id)s AND NOT u.rejected
 ), tally AS (
   SELECT count(*) FILTER (WHERE u.stage < 3) AS in_flight,
+         coalesce(sum(u.size) FILTER (WHERE u.stage < 3), 0)::bigint AS bytes_in_flight,
          count(*) FILTER (WHERE NOT u.rejected) AS total
   FROM run JOIN {schema}.dbosify_updates u USING (run_id)
 ), status AS (
@@ -31,6 +32,7 @@ WITH run AS (
     AND e.task_attempt < %(failing_attempt)s
     AND tally.in_flight < %(most_in_flight)s
     AND tally.total < %(most_in_all)s
+    AND tally.bytes_in_flight + %(size)s::bigint <= %(most_bytes)s
     AND NOT EXISTS (SELECT FROM known)
   RETURNING e.workflow_uuid, e.run_id, e.inbox, e.execution_time
 ), forgotten AS (
@@ -42,11 +44,13 @@ WITH run AS (
     AND u.update_id <> %(update_id)s
     AND u.answered_at < {schema}.dbosify_now() - interval '1 minute'
 ), admitted AS (
-  INSERT INTO {schema}.dbosify_updates AS u (run_id, update_id, token, number, stage)
-  SELECT run_id, %(update_id)s, %(token)s, inbox, 1 FROM counted
+  INSERT INTO {schema}.dbosify_updates AS u (
+    run_id, update_id, token, number, stage, size
+  )
+  SELECT run_id, %(update_id)s, %(token)s, inbox, 1, %(size)s::bigint FROM counted
   ON CONFLICT (run_id, update_id) DO UPDATE
   SET token = excluded.token, number = excluded.number, stage = 1, rejected = false,
-      outcome = NULL, answered_at = NULL
+      size = excluded.size, outcome = NULL, answered_at = NULL
   WHERE u.rejected
   RETURNING run_id
 ), sent AS (
@@ -66,7 +70,8 @@ WITH run AS (
     AND counted.execution_time <= {schema}.dbosify_now()
 )
 SELECT run.*, counted.inbox, status.status AS dbos_status, status.queue_name,
-       known.stage, known.outcome, tally.in_flight, tally.total
+       known.stage, known.outcome, tally.in_flight, tally.total,
+       tally.bytes_in_flight
 FROM run CROSS JOIN tally
 LEFT JOIN counted USING (workflow_uuid)
 LEFT JOIN status USING (workflow_uuid)

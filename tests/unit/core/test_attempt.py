@@ -251,7 +251,7 @@ def test_an_attempt_that_has_not_started_cannot_end() -> None:
 
 def too_much() -> Payloads:
     """More than anybody may say at once."""
-    return Payloads(payloads=[Payload(data=b"x" * (limits.BLOB + 1))])
+    return Payloads(payloads=[Payload(data=b"x" * (limits.current.blob_bytes + 1))])
 
 
 def failed_for_good(tried: Attempts) -> Failure:
@@ -278,7 +278,9 @@ def test_a_heartbeat_that_is_too_big_fails_the_activity_for_good() -> None:
 
 
 def test_a_failure_that_is_too_big_is_cut_and_final() -> None:
-    failure = Failure(message="é" * limits.BLOB, source="Here", stack_trace="deep")
+    failure = Failure(
+        message="é" * limits.current.blob_bytes, source="Here", stack_trace="deep"
+    )
     failure.application_failure_info.type = "Trouble"
     failure.cause.message = "left out"
     tried = Attempts()

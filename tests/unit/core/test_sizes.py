@@ -23,8 +23,8 @@ from tests.unit.core.traces.commands import (
     upsert,
 )
 
-BIG = "x" * limits.BLOB
-NEARLY_BIG = "x" * (limits.BLOB // 2)
+BIG = "x" * limits.current.blob_bytes
+NEARLY_BIG = "x" * (limits.current.blob_bytes // 2)
 
 
 def nexus(value: object) -> WorkflowCommand:
@@ -115,4 +115,4 @@ def test_what_stays_in_the_worker_has_no_limit() -> None:
 
 
 def test_headers_are_not_measured() -> None:
-    sizes.check([headed("x" * (limits.BLOB * 3 // 4))])
+    sizes.check([headed("x" * (limits.current.blob_bytes * 3 // 4))])

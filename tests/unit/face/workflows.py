@@ -81,3 +81,50 @@ class Failing:
     async def run(self) -> None:
         """Never comes to its end."""
         raise ApplicationError("no luck today", type="NoLuck")
+
+
+@workflow.defn
+class Updated:
+    """Keeps its updates waiting until it is told to let them go."""
+
+    def __init__(self) -> None:
+        """Nothing is let go yet."""
+        self._released = False
+        self._ended = False
+
+    @workflow.run
+    async def run(self) -> None:
+        """Waits for the end."""
+        await workflow.wait_condition(lambda: self._ended)
+
+    @workflow.update
+    async def keep(self, text: str) -> str:
+        """What it was sent, later."""
+        await workflow.wait_condition(lambda: self._released)
+        return text
+
+    @workflow.signal
+    def release(self) -> None:
+        """Lets the updates go."""
+        self._released = True
+
+    @workflow.signal
+    def end(self) -> None:
+        """Ends the run."""
+        self._ended = True
+
+
+@workflow.defn
+class Several:
+    """Greets several at a time."""
+
+    @workflow.run
+    async def run(self, count: int) -> list[str]:
+        """The greetings."""
+        greetings = [
+            workflow.start_activity(
+                greet, str(number), start_to_close_timeout=timedelta(seconds=30)
+            )
+            for number in range(count)
+        ]
+        return [await greeting for greeting in greetings]
