@@ -11,7 +11,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -351,6 +351,20 @@ def document(payload: Payload) -> dict[str, Any] | None:
 def as_sent(kept: Mapping[str, Any]) -> Payload:
     """The payload that a document was made of."""
     return _payload(kept, [kept["value"]] if kept.get("listed") else kept["value"])
+
+
+PAUSE_INFO = "TemporalPauseInfo"
+"""Tells of paused activities, as long as some of the run are."""
+PAUSED_TYPE = "property:activityType="
+"""How each element of it begins; the name of the activity's type follows."""
+
+
+def with_paused(attributes: SearchAttributes, types: Iterable[str]) -> None:
+    """Show that activities of these types are paused."""
+    paused = sorted({f"{PAUSED_TYPE}{name}" for name in types})
+    if paused:
+        kept = {"type": KEYWORD_LIST, "value": paused}
+        attributes.indexed_fields[PAUSE_INFO].CopyFrom(_payload(kept, paused))
 
 
 def as_typed(kept: Mapping[str, Any]) -> Payload:

@@ -12,7 +12,7 @@ from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.service import RPCError, RPCStatusCode
 
 from dbosify._model.conditions import Condition
-from dbosify._model.search_attributes import as_typed
+from dbosify._model.search_attributes import as_typed, with_paused
 from dbosify._store import visibility
 from dbosify._store.visibility import Place
 
@@ -120,6 +120,8 @@ def _info(run: dict[str, Any]) -> WorkflowExecutionInfo:
         info.memo.CopyFrom(Memo.FromString(run["memo"]))
     for name, kept in (run["search_attributes"] or {}).items():
         info.search_attributes.indexed_fields[name].CopyFrom(as_typed(kept))
+    if run.get("paused_types") and run["close_time"] is None:
+        with_paused(info.search_attributes, run["paused_types"])
     info.root_execution.workflow_id = run["root_workflow_id"] or run["workflow_id"]
     info.root_execution.run_id = run["root_run_id"] or run["run_id"]
     if run["parent_workflow_id"]:

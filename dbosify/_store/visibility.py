@@ -119,6 +119,7 @@ class _Composer:
     """Makes SQL of a condition and keeps the parameters that it needs."""
 
     columns: Mapping[str, sql.Composable]
+    schema: str
     params: dict[str, Anything] = field(default_factory=dict)
 
     def parameter(self, value: Anything) -> sql.Composable:
@@ -147,16 +148,42 @@ class _Composer:
     def _is_null(self, about: Field) -> sql.Composable:
         if about.system:
             return sql.SQL("({} IS NULL)").format(self.columns[about.name])
-        return sql.SQL("((e.search_attributes ? {}) IS NOT TRUE)").format(
+        unset = sql.SQL("((e.search_attributes ? {}) IS NOT TRUE)").format(
             self.parameter(about.name) + sql.SQL("::text")
         )
+        if about.name == attributes.PAUSE_INFO:
+            paused = self._paused(sql.SQL("true"))
+            return sql.SQL("({} AND NOT {})").format(unset, paused)
+        return unset
+
+    def _or_paused(
+        self, found: sql.Composable, operator: str, value: str
+    ) -> sql.Composable:
+        """The same condition, on what is kept and on what paused activities add."""
+        paused = self._paused(
+            sql.SQL("{} || a.activity_type = {}").format(
+                sql.Literal(attributes.PAUSED_TYPE), self.parameter(value)
+            )
+        )
+        both = "({} AND NOT {})" if operator == "!=" else "({} OR {})"
+        return sql.SQL(both).format(found, paused)
+
+    def _paused(self, which: sql.Composable) -> sql.Composable:
+        """Whether the run is open and one of its paused activities is meant."""
+        return sql.SQL(
+            "(e.close_time IS NULL AND e.run_id IN (SELECT a.run_id"
+            " FROM {}.dbosify_activities a WHERE a.paused_at IS NOT NULL AND {}))"
+        ).format(sql.Identifier(self.schema), which)
 
     def _compare(self, condition: Compare, positive: bool) -> sql.Composable:
         about, value = condition.field, condition.value
         if about.system:
             return self._of_column(about, condition.operator, value)
         if about.kind in (attributes.TEXT, attributes.KEYWORD_LIST):
-            return self._any_element(about, condition.operator, str(value), positive)
+            found = self._any_element(about, condition.operator, str(value), positive)
+            if about.name == attributes.PAUSE_INFO:
+                return self._or_paused(found, condition.operator, str(value))
+            return found
         if condition.operator == "=" and positive:
             part = "at" if about.kind == attributes.DATETIME else "value"
             return self._contains({about.name: {part: value}})
@@ -228,7 +255,7 @@ class _Composer:
 def _composed(
     name: str, database: Database, condition: Condition | None, *, all_divisions: bool
 ) -> tuple[bytes, dict[str, Anything]]:
-    composer = _Composer(_COLUMNS)
+    composer = _Composer(_COLUMNS, database.schema)
     parts: list[sql.Composable] = []
     if condition is not None:
         parts.append(composer.compose(condition, positive=True))
@@ -296,7 +323,7 @@ def _about(
     database: Database,
     condition: Condition | None,
 ) -> tuple[bytes, dict[str, Anything]]:
-    composer = _Composer(columns)
+    composer = _Composer(columns, database.schema)
     whole: sql.Composable = _TRUE
     if condition is not None:
         whole = composer.compose(condition, positive=True)

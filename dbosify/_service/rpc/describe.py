@@ -25,6 +25,7 @@ from dbosify._model.protos import (
     Memo,
     WorkflowExecutionStartedEventAttributes,
 )
+from dbosify._model.search_attributes import with_paused
 from dbosify._service import errors, validate
 from dbosify._service.context import Context
 from dbosify._service.ending import find_run
@@ -58,12 +59,23 @@ async def describe_workflow_execution(
     await _pending_children(context, response, run, loaded.events)
     if run["close_time"] is None:
         _pending_task(response, run, loaded.events)
-        for row in await activities.of_run(context.database, run["run_id"]):
-            response.pending_activities.append(_pending_activity(row))
+        await _pending_activities(context, response, run)
         for operation in await nexus.of_run(context.database, run["workflow_uuid"]):
             response.pending_nexus_operations.append(operation.info)
     _callbacks(response, run, events)
     return response
+
+
+async def _pending_activities(
+    context: Context, response: DescribeWorkflowExecutionResponse, run: dict[str, Any]
+) -> None:
+    paused: list[str] = []
+    for row in await activities.of_run(context.database, run["run_id"]):
+        pending = _pending_activity(row)
+        response.pending_activities.append(pending)
+        if pending.paused:
+            paused.append(pending.activity_type.name)
+    with_paused(response.workflow_execution_info.search_attributes, paused)
 
 
 def _callbacks(

@@ -3,7 +3,10 @@
 SELECT e.run_id, e.workflow_id, e.workflow_uuid, e.workflow_type, e.task_queue,
        e.status, e.start_time, e.execution_time, e.close_time, e.history_length,
        e.history_size, e.parent_workflow_id, e.parent_run_id, e.root_workflow_id,
-       e.root_run_id, e.memo, e.search_attributes, w.status AS dbos_status
+       e.root_run_id, e.memo, e.search_attributes, w.status AS dbos_status,
+       (SELECT array_agg(DISTINCT a.activity_type)
+        FROM {schema}.dbosify_activities a
+        WHERE a.run_id = e.run_id AND a.paused_at IS NOT NULL) AS paused_types
 FROM (
   SELECT e.run_id FROM {schema}.dbosify_executions e
   WHERE {condition}

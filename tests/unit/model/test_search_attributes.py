@@ -18,6 +18,7 @@ from dbosify._model.search_attributes import (
     nanoseconds_of,
     settled,
     tokens_of,
+    with_paused,
 )
 
 TYPES = {
@@ -250,3 +251,16 @@ def test_negative_and_small_numbers_print_as_in_go() -> None:
 
 def test_types_have_the_numbers_of_the_enum() -> None:
     assert [enum_of(kind) for kind in ("Text", "KeywordList")] == [1, 7]
+
+
+def test_types_of_paused_activities_are_shown_once_each() -> None:
+    shown = SearchAttributes()
+    with_paused(shown, [])
+    assert not shown.indexed_fields
+    with_paused(shown, ["b", "a", "b"])
+    paused = shown.indexed_fields["TemporalPauseInfo"]
+    assert paused.metadata["type"] == b"KeywordList"
+    assert json.loads(paused.data) == [
+        "property:activityType=a",
+        "property:activityType=b",
+    ]

@@ -53,6 +53,7 @@ PLAIN = {
     ("dbosify_executions", "(start_time)"),
     ("dbosify_activities", "(deadline) WHERE (deadline IS NOT NULL)"),
     ("dbosify_activities", "(executor_id) WHERE (executor_id IS NOT NULL)"),
+    ("dbosify_activities", "(run_id) WHERE (paused_at IS NOT NULL)"),
     ("dbosify_worker_instances", "(task_queue)"),
     ("dbosify_workers", "(expires_at)"),
     ("dbosify_nexus_operations", "(workflow_uuid)"),
