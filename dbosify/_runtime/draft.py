@@ -88,6 +88,7 @@ def draft(
         *turn_row.update_calls(uuid, token, turn, closed),
         *turn_row.outbox_calls(uuid, token, turn, entries),
         *turn_row.cancel_calls(writer, uuid, token, turn),
+        *turn_row.fairness_calls(replica, token, begun),
         *turn_row.upsert_calls(replica, token, turn),
     ]
     if attempt is not None and close is None:

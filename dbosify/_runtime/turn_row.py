@@ -30,7 +30,7 @@ from dbosify._model.protos import (
     WorkflowExecutionStatus,
 )
 from dbosify._model.start import first_events
-from dbosify._store import activities, runs, updates
+from dbosify._store import activities, fairness, runs, updates
 from dbosify._store import outbox as outboxes
 from dbosify._store.claims import Owner
 from dbosify._store.engine import Call
@@ -248,6 +248,19 @@ def cancel_calls(
     if not tasks or turn.close is not None:
         return []
     return [activities.ask_cancel(tasks, token, writer.identity)]
+
+
+def fairness_calls(
+    replica: Replica, token: str, begun: Sequence[BegunActivity]
+) -> list[Call]:
+    """Statements that give queued activities with a fairness key their places."""
+    first = replica.driver.started
+    if not begun or first is None:
+        return []
+    started = first.workflow_execution_started_event_attributes
+    return fairness.place(
+        replica.workflow_uuid, token, begun, inherited=started.priority
+    )
 
 
 def upsert_calls(replica: Replica, token: str, turn: Turn) -> list[Call]:

@@ -48,6 +48,7 @@ OUR_TABLES = {
     "dbosify_batches",
     "dbosify_deployments",
     "dbosify_executions",
+    "dbosify_fairness",
     "dbosify_namespace",
     "dbosify_nexus_endpoints",
     "dbosify_nexus_operations",

@@ -1,0 +1,68 @@
+"""Fairness keys: activities of one key do not keep those of another waiting.
+
+Each key has a clock of its own in a queue, which every activity moves on by a stride
+over its weight; the activity's place is what the clock shows then, and a key that comes
+late begins where the queue is. So the order is known when an activity is queued, and
+whoever claims need not know of it: its place stands where else is the time at which it
+was queued. Only turns that queue activities with a key pay for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from temporalio.api.common.v1 import Priority
+
+from dbosify._model import ids
+from dbosify._model.activity import rank
+
+from .engine import Call
+from .journal import BegunActivity
+
+_STRIDE_MS = 1000
+"""What an activity of weight 1 moves its key on by, in the order's milliseconds."""
+_LEAST, _MOST = 0.001, 1000.0
+"""Between which the server keeps weights."""
+
+
+def place(
+    workflow_uuid: str,
+    token: str,
+    begun: Iterable[BegunActivity],
+    *,
+    inherited: Priority,
+) -> list[Call]:
+    """The statements that give a turn's queued activities fair places.
+
+    Args:
+        workflow_uuid: of the run.
+        token: of its owner.
+        begun: what the turn begins; what runs at once needs no place.
+        inherited: of the run, for what an activity leaves out.
+    """
+    keyed = []
+    for act in begun:
+        options = act.event.activity_task_scheduled_event_attributes
+        key = options.priority.fairness_key or inherited.fairness_key
+        if key and act.token is None:
+            weight = options.priority.fairness_weight or inherited.fairness_weight
+            queue = ids.activity_queue(options.task_queue.name)
+            keyed.append((act.task_id, queue, rank(options), key, weight or 1.0))
+    if not keyed:
+        return []
+    return [
+        Call("lock_fairness", {}),
+        Call(
+            "place_fairly",
+            {
+                "workflow_uuid": workflow_uuid,
+                "token": token,
+                "stride": _STRIDE_MS,
+                "task_ids": [row[0] for row in keyed],
+                "queues": [row[1] for row in keyed],
+                "priorities": [row[2] for row in keyed],
+                "keys": [row[3] for row in keyed],
+                "weights": [min(max(row[4], _LEAST), _MOST) for row in keyed],
+            },
+        ),
+    ]

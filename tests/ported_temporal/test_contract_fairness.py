@@ -1,0 +1,155 @@
+"""Fairness keys: nobody's backlog keeps the activities of others waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from dbosify import activity, workflow
+from dbosify.client import Client, WorkflowHandle
+from dbosify.common import Priority
+from tests.ported_temporal.scaffold import (
+    assert_eventually,
+    new_worker,
+    random_id,
+)
+
+pytestmark = pytest.mark.only_against(
+    "dbosify",
+    reason="a server spreads a queue over parts, each with an order of its own",
+)
+
+
+@workflow.defn
+class Backlog:
+    """Queues activities of a fairness key, all at once."""
+
+    @workflow.run
+    async def run(self, queue: str, names: list[str], weight: float | None) -> None:
+        await asyncio.gather(
+            *(
+                workflow.execute_activity(
+                    "note",
+                    name,
+                    task_queue=queue,
+                    start_to_close_timeout=timedelta(seconds=30),
+                    priority=Priority(fairness_key=name[0], fairness_weight=weight)
+                    if name[0] != "-"
+                    else Priority.default,
+                )
+                for name in names
+            )
+        )
+
+
+async def order_of(
+    client: Client,
+    *backlogs: tuple[Sequence[str], float | None],
+    key_of_runs: str | None = None,
+) -> list[str]:
+    """In which order activities begin that are queued backlog after backlog."""
+    begun: list[str] = []
+
+    @activity.defn
+    async def note(name: str) -> None:
+        begun.append(name)
+
+    queue = random_id("queue")
+    async with new_worker(client, Backlog) as worker:
+        handles = []
+        for names, weight in backlogs:
+            handle = await client.start_workflow(
+                Backlog.run,
+                args=[queue, list(names), weight],
+                id=random_id(),
+                task_queue=worker.task_queue,
+                priority=Priority(fairness_key=key_of_runs),
+            )
+            handles.append(handle)
+            await queued(handle, len(names))
+        async with new_worker(
+            client, activities=[note], task_queue=queue, max_concurrent_activities=1
+        ):
+            for handle in handles:
+                await handle.result()
+    return begun
+
+
+async def queued(handle: WorkflowHandle[Backlog, None], count: int) -> None:
+    """Wait until so many activities of a run wait."""
+
+    async def all_wait() -> None:
+        shown = await handle.describe()
+        assert len(shown.raw_description.pending_activities) == count
+
+    await assert_eventually(all_wait)
+
+
+async def test_a_key_that_comes_late_does_not_wait_for_a_backlog(
+    client: Client,
+) -> None:
+    many = [f"a{n}" for n in range(6)]
+    begun = await order_of(client, (many, None), (["b0", "b1"], None))
+    assert [name for name in begun if name[0] == "a"] == many
+    assert begun.index("b0") <= 2
+    assert begun.index("b1") <= 4
+
+
+async def test_an_activity_has_the_key_of_its_run_unless_it_has_one(
+    client: Client,
+) -> None:
+    names = [f"-{n}" for n in range(6)]
+    begun = await order_of(client, (names, None), (["b0"], None), key_of_runs="run")
+    assert [name for name in begun if name != "b0"] == names
+    assert begun.index("b0") <= 2
+
+
+async def test_keys_share_a_queue_by_their_weights(client: Client) -> None:
+    light, heavy = [f"a{n}" for n in range(6)], [f"b{n}" for n in range(6)]
+    begun = await order_of(client, (light, 1.0), (heavy, 3.0))
+    assert begun.index("b5") <= 8
+    assert [name[0] for name in begun].count("b") == 6
+    assert begun[-1] == "a5"
+
+
+async def test_a_key_is_not_charged_for_what_it_had_when_nobody_waited(
+    client: Client,
+) -> None:
+    queue = random_id("queue")
+    begun: list[str] = []
+
+    @activity.defn
+    async def note(name: str) -> None:
+        begun.append(name)
+
+    async with new_worker(client, Backlog) as worker:
+
+        async def start(*names: str) -> WorkflowHandle[Backlog, None]:
+            return await client.start_workflow(
+                Backlog.run,
+                args=[queue, list(names), None],
+                id=random_id(),
+                task_queue=worker.task_queue,
+            )
+
+        async with new_worker(client, activities=[note], task_queue=queue):
+            await (await start(*(f"a{n}" for n in range(5)))).result()
+        begun.clear()
+        others = await start("b0", "b1", "b2")
+        await queued(others, 3)
+        again = await start("a5")
+        await queued(again, 1)
+        async with new_worker(
+            client, activities=[note], task_queue=queue, max_concurrent_activities=1
+        ):
+            await others.result()
+            await again.result()
+    assert begun.index("a5") <= 2
+
+
+async def test_activities_without_a_key_keep_their_order(client: Client) -> None:
+    names = [f"-{n}" for n in range(5)]
+    assert await order_of(client, (names, None)) == names
