@@ -63,6 +63,7 @@ ENVIRONMENTS = (
     "tests/unit/face/test_differences.py",
     "tests/unit/face/test_hello_example.py",
     "tests/unit/postgres",
+    "tests/unit/security",
     "tests/unit/store/test_many_runs.py",
     "tests/unit/store/test_migrate.py",
     "tests/unit/test_embedded.py",
@@ -284,6 +285,17 @@ def tests(session: nox.Session) -> None:
 def verifytypes(session: nox.Session) -> None:
     """How complete the public types are; needs Node.js, which it may download."""
     run(session, "pyright", "--verifytypes", "dbosify", "--ignoreexternal")
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Known holes in what we depend on; asks a database on the network."""
+    environment = ROOT / ".nox" / "audit"
+    session.run(sys.executable, "-m", "venv", "--clear", str(environment))
+    python = str(environment / "bin" / "python")
+    install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    session.run(python, *install, "pip-audit", ".[embedded]")
+    session.run(python, "-m", "pip_audit", "--skip-editable", *session.posargs)
 
 
 @nox.session

@@ -102,11 +102,22 @@ class SchemaDenied(StoreError):
 
 
 class MigrationFailed(StoreError):
-    """Postgres refused a step of a migration."""
+    """Postgres refused a step of a migration.
 
-    def __init__(self, url: DatabaseUrl, schema: str, *, reason: str) -> None:
+    Args:
+        url: of the database.
+        schema: that was to be migrated.
+        reason: as Postgres put it.
+        denied: whether another role might succeed.
+    """
+
+    def __init__(
+        self, url: DatabaseUrl, schema: str, *, reason: str, denied: bool = False
+    ) -> None:
+        advice = " Run `dbosify migrate` as a role that may do that." if denied else ""
         super().__init__(
-            f'Can\'t migrate schema "{schema}" of {url.redacted}: {_sentence(reason)}'
+            f'Can\'t migrate schema "{schema}" of {url.redacted}:'
+            f" {_sentence(reason)}{advice}"
         )
 
 

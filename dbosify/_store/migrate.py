@@ -206,8 +206,11 @@ def _migrate(target: _Target, *, empty: bool) -> None:
         with engine.begin() as connection:
             _migrate_own(connection, target)
     except (sa.exc.DBAPIError, psycopg.Error, DBOSException) as error:
-        reason = str(getattr(error, "orig", error))
-        raise MigrationFailed(target.url, target.schema, reason=reason) from None
+        cause = getattr(error, "orig", error)
+        denied = isinstance(cause, psycopg.errors.InsufficientPrivilege)
+        raise MigrationFailed(
+            target.url, target.schema, reason=str(cause), denied=denied
+        ) from None
     finally:
         engine.dispose()
 
