@@ -81,6 +81,8 @@ class CompleteUpdate:
 
     update_id: str
     outcome: UpdateOutcome
+    calls_back: bool = False
+    """Whether its sender wants to be told, wherever it is by then."""
 
 
 @dataclass(frozen=True, slots=True)

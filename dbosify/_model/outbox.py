@@ -8,6 +8,7 @@ is one entry however often the turn is tried.
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ from .protos import (
     WorkflowExecutionStartedEventAttributes,
 )
 
+_ADMITTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED
 _ABANDON = ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
 
 
@@ -50,6 +52,8 @@ class Kind(str, enum.Enum):
     """Tell those who asked for it that the run has ended."""
     ACTIVITY_CALL_BACK = "activity call back"
     """The same of an activity that a client started."""
+    UPDATE_CALL_BACK = "update call back"
+    """The same of an update; it lies there until the update has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,17 @@ def of_close(
         attributes.workflow_execution.workflow_id = options.workflow_id
         attributes.workflow_execution.run_id = child.run_id
         yield _entry(workflow_uuid, Kind.PART, child.initiated, began)
+
+
+def of_update(workflow_uuid: str, update_id: str) -> Entry:
+    """The entry that calls back when an update has ended; the same for all who ask."""
+    number = hashlib.sha256(update_id.encode()).digest()[:7]
+    admitted = HistoryEvent(event_type=_ADMITTED)
+    request = admitted.workflow_execution_update_admitted_event_attributes.request
+    request.meta.update_id = update_id
+    return Entry(
+        workflow_uuid, Kind.UPDATE_CALL_BACK, int.from_bytes(number, "big"), (admitted,)
+    )
 
 
 def _entry(uuid: str, kind: Kind, because: HistoryEvent, *more: HistoryEvent) -> Entry:

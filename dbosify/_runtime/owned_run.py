@@ -393,6 +393,8 @@ class OwnedRun:
             self._updates.pop(message_id, None)
         if turn_row.update_answers(drafted.turn):
             self.worker.host.updated(self.uuid)
+            called_back = turn_row.update_call_backs(self.uuid, drafted.turn)
+            self.worker.host.deliver(called_back)
         self.attempt = 1
         self._under_way.journaled(turn_row.numbers_of(drafted.row.ended))
         self.worker.host.deliver(drafted.entries)

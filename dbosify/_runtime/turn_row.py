@@ -301,6 +301,15 @@ def update_answers(turn: Turn) -> list[updates.Answer]:
     ]
 
 
+def update_call_backs(workflow_uuid: str, turn: Turn) -> list[Entry]:
+    """What may be delivered of the outbox now that updates have ended."""
+    return [
+        outbox.of_update(workflow_uuid, effect.update_id)
+        for effect in turn.effects
+        if isinstance(effect, CompleteUpdate) and effect.calls_back
+    ]
+
+
 def attempt_call(
     workflow_uuid: str, token: str, attempt: int, failure: bytes | None
 ) -> Call:

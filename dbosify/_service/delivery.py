@@ -139,5 +139,6 @@ _ELSEWHERE: Mapping[Kind, Callable[[Context, str], Awaitable[None]]] = {
     Kind.CANCEL_NEXUS: nexus.ask_cancel,
     Kind.CALL_BACK: nexus.report,
     Kind.ACTIVITY_CALL_BACK: nexus.report_activity,
+    Kind.UPDATE_CALL_BACK: nexus.report_update,
 }
 """Entries whose delivery is not one transaction of the usual kind."""

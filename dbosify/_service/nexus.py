@@ -24,11 +24,18 @@ from dbosify._model.protos import (
     Payload,
 )
 from dbosify._model.standalone_operation import news_of
-from dbosify._store import inboxes, outbox, standalone, standalone_operations
+from dbosify._store import (
+    inboxes,
+    outbox,
+    standalone,
+    standalone_operations,
+    updates,
+)
 from dbosify._store import nexus as operations
 from dbosify._store.engine import Connection
 from dbosify._store.inboxes import Message
 
+from . import updating
 from .context import Context, NexusCalls
 from .sending import tell_sent
 from .system_endpoint import Answer, call
@@ -182,6 +189,46 @@ async def report_activity(context: Context, entry_id: str) -> None:
         await _report(context, request.completion_callbacks, outcome, link)
     async with database.transaction() as connection:
         await outbox.drop(connection, database, entry)
+
+
+async def report_update(context: Context, entry_id: str) -> None:
+    """Report the end of an update to the operations that wait for it, once it is there.
+
+    Until then the entry stays; the run's owner has it delivered as soon as it may be.
+    """
+    database = context.database
+    async with database.transaction() as connection:
+        taken = await outbox.take(connection, database, entry_id)
+    if taken is None:
+        return
+    entry, _ = taken
+    (admitted,) = entry.events
+    asked = admitted.workflow_execution_update_admitted_event_attributes
+    update_id = asked.request.meta.update_id
+    outcome = await updating.outcome(context, entry.workflow_uuid, update_id)
+    if outcome is None:
+        return
+    callbacks = await updates.callbacks(database, entry.workflow_uuid, update_id)
+    ended: Payload | Failure | None = next(iter(outcome.success.payloads), None)
+    if outcome.HasField("failure"):
+        ended = outcome.failure
+    await _report(context, callbacks, ended, _to_update(context, entry, update_id))
+    async with database.transaction() as connection:
+        await outbox.drop(connection, database, entry)
+
+
+def _to_update(context: Context, entry: Entry, update_id: str) -> Link:
+    """The link to the event with which an update was accepted."""
+    link = Link()
+    found = link.workflow_event
+    found.namespace = context.namespace
+    found.workflow_id = ids.workflow_id_of(entry.workflow_uuid)
+    found.run_id = ids.run_id_of(entry.workflow_uuid)
+    found.request_id_ref.request_id = update_id
+    found.request_id_ref.event_type = (
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+    )
+    return link
 
 
 async def _report(

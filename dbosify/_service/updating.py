@@ -225,6 +225,21 @@ async def look(
     return row, Progress(row["run_id"], stage, outcome, row["rejected"])
 
 
+async def outcome(
+    context: Context, workflow_uuid: str, update_id: str
+) -> UpdateOutcome | None:
+    """How an update of a run ended, whichever way; None if it has not."""
+    target = Target(ids.workflow_id_of(workflow_uuid), ids.run_id_of(workflow_uuid))
+    try:
+        _, progress = await look(context, target, update_id)
+    except (Aborted, RPCError) as error:
+        text = error.error().message if isinstance(error, Aborted) else error.message
+        return UpdateOutcome(failure=failures.server(text))
+    if progress is None:
+        return UpdateOutcome(failure=failures.server("the update was rejected"))
+    return progress.outcome
+
+
 async def reach(
     context: Context, workflow_id: str, run_id: str, update_id: str, stage: int
 ) -> Progress:

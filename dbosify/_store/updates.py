@@ -6,11 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dbosify._model import ids, journal, limits
+from dbosify._model import ids, journal, limits, outbox
 from dbosify._model.effects import AcceptUpdate, CompleteUpdate, RejectUpdate
-from dbosify._model.protos import HistoryEvent, UpdateOutcome
+from dbosify._model.protos import (
+    Callback,
+    HistoryEvent,
+    UpdateOutcome,
+    UpdateRequest,
+)
 
 from .engine import Call, Connection, Database
+from .outbox import HEAD_START
 
 FAILING_ATTEMPT = 3
 """The attempt at a workflow task from which on a run takes no updates."""
@@ -163,3 +169,38 @@ def _outcome(answer: Answer) -> bytes | None:
             return answer.outcome.SerializeToString()
         case RejectUpdate():
             return UpdateOutcome(failure=answer.failure).SerializeToString()
+
+
+async def call_back(
+    database: Database, workflow_uuid: str, request: UpdateRequest
+) -> None:
+    """Note to whom an update that the run knows calls back when it has ended."""
+    entry = outbox.of_update(workflow_uuid, request.meta.update_id)
+    await database.fetch(
+        "attach_callbacks",
+        {
+            "run_id": ids.run_id_of(workflow_uuid),
+            "update_id": request.meta.update_id,
+            "callbacks": UpdateRequest(
+                completion_callbacks=request.completion_callbacks
+            ).SerializeToString(),
+            "entry_id": entry.entry_id,
+            "workflow_uuid": workflow_uuid,
+            "kind": entry.kind.value,
+            "event_id": entry.event_id,
+            "events": journal.pack_bytes(entry.events),
+            "head_start": HEAD_START,
+        },
+    )
+
+
+async def callbacks(
+    database: Database, workflow_uuid: str, update_id: str
+) -> Sequence[Callback]:
+    """To whom an update calls back."""
+    rows = await database.fetch(
+        "callbacks_of_update",
+        {"run_id": ids.run_id_of(workflow_uuid), "update_id": update_id},
+    )
+    kept = rows[0]["callbacks"] if rows else None
+    return UpdateRequest.FromString(kept or b"").completion_callbacks

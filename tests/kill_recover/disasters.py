@@ -245,6 +245,10 @@ async def _refuse(season: Season, code: str) -> None:
 
 
 async def _execute(url: str, statement: str) -> None:
-    connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
-    async with connection:
-        await connection.execute(statement.encode())
+    # Another disaster may be at work, and Postgres away for a while.
+    async def executed() -> None:
+        connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
+        async with connection:
+            await connection.execute(statement.encode())
+
+    await eventually(executed, patience=120, retry_on=psycopg.OperationalError)

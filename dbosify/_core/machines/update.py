@@ -149,9 +149,13 @@ class UpdateMachine(Machine):
         if event.event_type == _ACCEPTED:
             # The answer of the same task becomes an event only after this one.
             self._completed.accepted_event_id = event.event_id
+            if not event.links:
+                event.links.extend(self.request.links)
             out.effects.append(AcceptUpdate(self.update_id))
         else:
-            out.effects.append(CompleteUpdate(self.update_id, self._completed.outcome))
+            calls_back = len(self.request.completion_callbacks) > 0
+            outcome = self._completed.outcome
+            out.effects.append(CompleteUpdate(self.update_id, outcome, calls_back))
 
     def _fire(
         self, answer: Input, content: Empty | Payload | Failure, out: Output

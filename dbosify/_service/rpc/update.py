@@ -10,10 +10,12 @@ from temporalio.api.workflowservice.v1 import (
     UpdateWorkflowExecutionResponse,
 )
 
+from dbosify._model import ids
 from dbosify._service import errors, updating, validate
 from dbosify._service.context import Context
 from dbosify._service.update_checks import ACCEPTED, check
 from dbosify._service.updating import Aborted, Target
+from dbosify._store import updates
 
 
 async def update_workflow_execution(
@@ -27,6 +29,9 @@ async def update_workflow_execution(
     while True:
         update = updating.sent(context, request)
         admitted_to = await updating.admit(context, target, update)
+        if request.request.completion_callbacks:
+            uuid = ids.workflow_uuid(workflow_id, admitted_to)
+            await updates.call_back(context.database, uuid, request.request)
         try:
             progress = await updating.reach(
                 context,

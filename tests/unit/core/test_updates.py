@@ -7,7 +7,7 @@ import pytest
 from dbosify._core.commands import Command, Output
 from dbosify._core.fsm import Nondeterminism
 from dbosify._core.machines.update import UpdateMachine
-from dbosify._model.effects import TaskFailed
+from dbosify._model.effects import CompleteUpdate, TaskFailed
 from dbosify._model.failures import abandoned_update
 from dbosify._model.protos import HistoryEvent
 from tests.unit.core.traces.commands import accept, complete, finish
@@ -82,6 +82,26 @@ def test_events_of_an_update_say_what_temporals_say() -> None:
     completion = completed.workflow_execution_update_completed_event_attributes
     assert completion.accepted_event_id == accepted.event_id
     assert completion.meta == sent("u1").meta
+
+
+def test_an_accepted_update_is_linked_to_whoever_sent_it() -> None:
+    request = sent("u1")
+    request.links.add().workflow_event.workflow_id = "sender"
+    request.completion_callbacks.add().nexus.url = "temporal://system"
+    machine = UpdateMachine(request, "u1", 2)
+    out = Output()
+    machine.answer(accept("u1").update_response, out)
+    [command] = out.commands
+    event = HistoryEvent(event_type=command.event_type)
+    for _ in ("first", "again, on replay"):
+        machine.recorded(command, event, out)
+        assert list(event.links) == list(request.links)
+    machine.answer(finish("u1", 2).update_response, out)
+    ended = HistoryEvent(event_type=out.commands[-1].event_type)
+    machine.recorded(out.commands[-1], ended, out)
+    assert out.effects[-1] == CompleteUpdate(
+        "u1", machine._completed.outcome, calls_back=True
+    )
 
 
 def test_code_that_no_longer_answers_an_update_has_changed() -> None:
