@@ -25,6 +25,11 @@ _LEAST, _MOST = 0.001, 1000.0
 """Between which the server keeps weights."""
 
 
+def _usual(weight: float) -> float:
+    """A weight as the server keeps it; what is none, and no number, counts as 1."""
+    return min(max(weight, _LEAST), _MOST) if weight > 0 else 1.0
+
+
 def place(
     workflow_uuid: str,
     token: str,
@@ -45,9 +50,18 @@ def place(
         options = act.event.activity_task_scheduled_event_attributes
         key = options.priority.fairness_key or inherited.fairness_key
         if key and act.token is None:
+            # Code may give a key that Postgres cannot store, or a weight that is none.
             weight = options.priority.fairness_weight or inherited.fairness_weight
             queue = ids.activity_queue(options.task_queue.name)
-            keyed.append((act.task_id, queue, rank(options), key, weight or 1.0))
+            keyed.append(
+                (
+                    act.task_id,
+                    queue,
+                    rank(options),
+                    key.replace("\0", " "),
+                    _usual(weight),
+                )
+            )
     if not keyed:
         return []
     return [
@@ -62,7 +76,7 @@ def place(
                 "queues": [row[1] for row in keyed],
                 "priorities": [row[2] for row in keyed],
                 "keys": [row[3] for row in keyed],
-                "weights": [min(max(row[4], _LEAST), _MOST) for row in keyed],
+                "weights": [row[4] for row in keyed],
             },
         ),
     ]

@@ -107,6 +107,14 @@ async def test_an_activity_has_the_key_of_its_run_unless_it_has_one(
     assert begun.index("b0") <= 2
 
 
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), -1.0, 0.0])
+async def test_a_key_or_weight_that_is_none_keeps_nobody_waiting(
+    client: Client, weight: float
+) -> None:
+    names = ["\0", "\0'; --"]
+    assert await order_of(client, (names, weight)) == names
+
+
 async def test_keys_share_a_queue_by_their_weights(client: Client) -> None:
     light, heavy = [f"a{n}" for n in range(6)], [f"b{n}" for n in range(6)]
     begun = await order_of(client, (light, 1.0), (heavy, 3.0))
