@@ -1,4 +1,4 @@
-"""Each promise of docs/security.md names a test that exists."""
+"""Each promise of docs/security.md and docs/reliability.md names a test that exists."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 from tests.unit.face.test_docs import names_of_tests
 from tests.unit.repo.sources import ROOT
 
+PAGES = ("docs/security.md", "docs/reliability.md")
 PROMISES = [
     line.strip("| ").split(" | ")
-    for line in (ROOT / "docs/security.md").read_text().splitlines()
+    for page in PAGES
+    for line in (ROOT / page).read_text().splitlines()
     if line.startswith("| ") and "::" in line
 ]
 
