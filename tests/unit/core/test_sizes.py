@@ -116,3 +116,13 @@ def test_what_stays_in_the_worker_has_no_limit() -> None:
 
 def test_headers_are_not_measured() -> None:
     sizes.check([headed("x" * (limits.current.blob_bytes * 3 // 4))])
+
+
+@pytest.mark.parametrize("command", [child_memo, next_memo])
+def test_a_memo_that_comes_with_other_big_things_may_be_as_big_as_any(
+    command: Callable[[str], WorkflowCommand],
+) -> None:
+    wanted = command("x" * (limits.current.memo_bytes * 3 // 4))
+    attributes = getattr(wanted, wanted.WhichOneof("variant") or "")
+    attributes.headers["h"].CopyFrom(payload(NEARLY_BIG))
+    sizes.check([wanted])
