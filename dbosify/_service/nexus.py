@@ -148,12 +148,9 @@ async def change(
 
 async def report(context: Context, entry_id: str) -> None:
     """Report the end of a run to the operation that it worked on."""
-    database = context.database
-    async with database.transaction() as connection:
-        taken = await outbox.take(connection, database, entry_id)
-    if taken is None:
+    entry = await _look(context, entry_id)
+    if entry is None:
         return
-    entry, _ = taken
     first, closing = entry.events
     started = first.workflow_execution_started_event_attributes
     await _report(
@@ -162,19 +159,15 @@ async def report(context: Context, entry_id: str) -> None:
         outcome_of(closing),
         _to_start(context, entry),
     )
-    async with database.transaction() as connection:
-        await outbox.drop(connection, database, entry)
+    await _drop(context, entry)
 
 
 async def report_activity(context: Context, entry_id: str) -> None:
     """Report the end of an activity to the operation that it worked on."""
-    database = context.database
-    async with database.transaction() as connection:
-        taken = await outbox.take(connection, database, entry_id)
-    if taken is None:
+    entry = await _look(context, entry_id)
+    if entry is None:
         return
-    entry, _ = taken
-    found = await standalone.of_task(database, entry.workflow_uuid)
+    found = await standalone.of_task(context.database, entry.workflow_uuid)
     if found is not None and found["outcome"] is not None:
         request = StartActivityExecutionRequest.FromString(found["request"])
         told = ActivityExecutionOutcome.FromString(found["outcome"])
@@ -187,8 +180,7 @@ async def report_activity(context: Context, entry_id: str) -> None:
         link.activity.activity_id = found["activity_id"]
         link.activity.run_id = found["run_id"]
         await _report(context, request.completion_callbacks, outcome, link)
-    async with database.transaction() as connection:
-        await outbox.drop(connection, database, entry)
+    await _drop(context, entry)
 
 
 async def report_update(context: Context, entry_id: str) -> None:
@@ -196,25 +188,23 @@ async def report_update(context: Context, entry_id: str) -> None:
 
     Until then the entry stays; the run's owner has it delivered as soon as it may be.
     """
-    database = context.database
-    async with database.transaction() as connection:
-        taken = await outbox.take(connection, database, entry_id)
-    if taken is None:
+    entry = await _look(context, entry_id)
+    if entry is None:
         return
-    entry, _ = taken
     (admitted,) = entry.events
     asked = admitted.workflow_execution_update_admitted_event_attributes
     update_id = asked.request.meta.update_id
     outcome = await updating.outcome(context, entry.workflow_uuid, update_id)
     if outcome is None:
         return
-    callbacks = await updates.callbacks(database, entry.workflow_uuid, update_id)
+    callbacks = await updates.callbacks(
+        context.database, entry.workflow_uuid, update_id
+    )
     ended: Payload | Failure | None = next(iter(outcome.success.payloads), None)
     if outcome.HasField("failure"):
         ended = outcome.failure
     await _report(context, callbacks, ended, _to_update(context, entry, update_id))
-    async with database.transaction() as connection:
-        await outbox.drop(connection, database, entry)
+    await _drop(context, entry)
 
 
 def _to_update(context: Context, entry: Entry, update_id: str) -> Link:
@@ -229,6 +219,21 @@ def _to_update(context: Context, entry: Entry, update_id: str) -> Link:
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
     )
     return link
+
+
+async def _look(context: Context, entry_id: str) -> Entry | None:
+    """An entry whose delivery is no transaction, if nobody is just at it.
+
+    Two may report the same at once; the operation takes one of them.
+    """
+    async with context.database.transaction() as connection:
+        taken = await outbox.take(connection, context.database, entry_id)
+    return None if taken is None else taken[0]
+
+
+async def _drop(context: Context, entry: Entry) -> None:
+    async with context.database.transaction() as connection:
+        await outbox.drop(connection, context.database, entry)
 
 
 async def _report(
