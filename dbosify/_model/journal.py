@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from . import clock
 from .protos import EventType, History, HistoryEvent
@@ -72,6 +72,14 @@ NEWS = frozenset(
 """Events that end a step's own part: what follows belongs to the workflow task."""
 
 
+_UNREADABLE = (DecodeError, KeyError, TypeError, ValueError)
+"""What comes of reading as JSON, base64 and protobuf what is something else."""
+
+
+class Damaged(Exception):
+    """What stands in a run's rows is nothing that dbosify has written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One row of the journal."""
@@ -120,8 +128,28 @@ def unpack_bytes(data: bytes) -> list[HistoryEvent]:
 
 
 def decode(output: str) -> list[HistoryEvent]:
-    """The events of a step's output column."""
-    return unpack(json.loads(output)["history"])
+    """The events of a step's output column.
+
+    Raises:
+        Damaged: it holds something else.
+    """
+    try:
+        return unpack(json.loads(output)["history"])
+    except _UNREADABLE:
+        raise Damaged("a step in the journal of the run is damaged") from None
+
+
+def decode_message(message: str) -> tuple[int, list[HistoryEvent]]:
+    """A message's place in the inbox, and its events.
+
+    Raises:
+        Damaged: it holds something else.
+    """
+    try:
+        content = json.loads(message)
+        return int(content["n"]), unpack(content["history"])
+    except _UNREADABLE:
+        raise Damaged("a message in the inbox of the run is damaged") from None
 
 
 def steps(

@@ -11,6 +11,7 @@ import logging
 import weakref
 from typing import TYPE_CHECKING
 
+from dbosify._model.journal import Damaged
 from dbosify._model.protos import EvictionReason, QueryResult, WorkflowActivationJob
 from dbosify._store import queries
 from dbosify._store.engine import LOST_CONNECTION
@@ -78,6 +79,8 @@ class QueryDesk:
                 await replica.load()
             except RunVanished:
                 return failed_query(job, "the workflow is gone")
+            except Damaged as error:
+                return failed_query(job, str(error))
             failed = await self._worker.in_slot(None, replica.run_id, replica.rebuild)
             if failed is not None:
                 result = failed_query(job, failed.failure.message)

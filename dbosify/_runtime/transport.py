@@ -23,6 +23,7 @@ from temporalio.bridge.proto.health.v1 import HealthCheckResponse
 from temporalio.service import ConnectConfig, ServiceClient, _BridgeServiceClient
 
 from dbosify._model import limits
+from dbosify._model.journal import Damaged
 from dbosify._service import errors, registry
 from dbosify._service.context import Context
 from dbosify._store.engine import LOST_CONNECTION
@@ -246,6 +247,8 @@ class PostgresServiceClient(_BridgeServiceClient):
             self._hosts.pop(namespace, None)
             host.gone()
             raise errors.namespace_not_found(namespace) from None
+        except Damaged as error:
+            raise errors.data_loss(str(error)) from None
 
 
 class _Bridge(bridge.BridgeClient):

@@ -127,3 +127,8 @@ def deadline_exceeded() -> RPCError:
 def unavailable(message: str) -> RPCError:
     """The database cannot be reached just now."""
     return error(RPCStatusCode.UNAVAILABLE, message)
+
+
+def data_loss(message: str) -> RPCError:
+    """What is stored cannot be read."""
+    return error(RPCStatusCode.DATA_LOSS, message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -137,10 +136,8 @@ def _inboxes(rows: Rows) -> dict[str, Inbox]:
     for row in rows:
         messages = unsorted.setdefault(row["workflow_uuid"], [])
         if row["message_uuid"] is not None:
-            content = json.loads(row["message"])
-            messages.append(
-                (content["n"], row["message_uuid"], journal.unpack(content["history"]))
-            )
+            place, events = journal.decode_message(row["message"])
+            messages.append((place, row["message_uuid"], events))
     result = {}
     for row in rows:
         messages = sorted(unsorted[row["workflow_uuid"]], key=itemgetter(0))

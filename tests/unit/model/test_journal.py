@@ -264,3 +264,19 @@ def test_every_kind_of_news_is_an_event_that_ends_a_step() -> None:
             "WORKFLOW_EXECUTION_TIMED_OUT",
         )
     }
+
+
+@pytest.mark.parametrize(
+    "text", ["gASV", "[]", "{}", '{"n": 1}', '{"n": 1, "history": "////"}']
+)
+def test_what_is_no_step_and_no_message_is_damaged(text: str) -> None:
+    with pytest.raises(journal.Damaged, match="a step in the journal"):
+        journal.decode(text)
+    with pytest.raises(journal.Damaged, match="a message in the inbox"):
+        journal.decode_message(text)
+
+
+def test_a_message_has_a_place_and_events() -> None:
+    event = HistoryEvent(event_id=3)
+    text = json.dumps({"n": 2, "history": journal.pack([event])})
+    assert journal.decode_message(text) == (2, [event])
