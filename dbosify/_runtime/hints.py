@@ -11,14 +11,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 from dbosify._model.protos import HistoryEvent
 from dbosify._store.engine import LOST_CONNECTION, Database
 from dbosify._store.notify import ListenError, listen
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CHANNEL = "dbosify"
 DBOS_CHANNEL = "dbos_notifications_channel"
@@ -40,6 +43,27 @@ async def hinted(event: asyncio.Event, seconds: float) -> None:
         finally:
             alarm.cancel()
     event.clear()
+
+
+async def in_time(call: Coroutine[Any, Any, T], seconds: float) -> T:
+    """Make a call that may take so long, in a task of its own.
+
+    As `asyncio.wait_for`, which up to Python 3.11 gives the answer, and loses the
+    cancellation, if both come at once: who was cancelled would go on for ever.
+
+    Raises:
+        TimeoutError: there was no answer in time; the call is cancelled.
+    """
+    task = asyncio.get_running_loop().create_task(call)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 class Watch:

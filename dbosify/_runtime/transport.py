@@ -33,6 +33,7 @@ from dbosify._store.url import DatabaseUrl, is_postgres_url
 
 from . import bridge, metrics, sandbox
 from .call_metrics import measured
+from .hints import in_time
 from .host import Host, host_of
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ class PostgresServiceClient(_BridgeServiceClient):
         if timeout is None:
             return await patiently
         try:
-            return await asyncio.wait_for(patiently, timeout.total_seconds())
+            return await in_time(patiently, timeout.total_seconds())
         except (TimeoutError, asyncio.TimeoutError):
             raise errors.error(
                 temporalio.service.RPCStatusCode.CANCELLED, "Timeout expired"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from dbosify._runtime.hints import hinted
+from dbosify._runtime.hints import hinted, in_time
 
 
 def after(turns: int, act: Callable[[], object]) -> None:
@@ -56,3 +57,39 @@ async def test_a_role_ends_however_soon_after_a_hint_it_is_cancelled(
     _, pending = await asyncio.wait({following}, timeout=10)
     assert not pending
     assert following.cancelled()
+
+
+async def answered(answer: asyncio.Future[int]) -> int:
+    """A call that comes to an answer."""
+    return await answer
+
+
+def come(answer: asyncio.Future[int]) -> None:
+    """The answer comes, if anybody waits for it still."""
+    if not answer.done():
+        answer.set_result(5)
+
+
+async def test_a_call_is_answered_in_time_or_not_at_all() -> None:
+    answer = asyncio.get_running_loop().create_future()
+    after(1, lambda: answer.set_result(5))
+    assert await in_time(answered(answer), 60) == 5
+    never = asyncio.get_running_loop().create_future()
+    with pytest.raises(TimeoutError):
+        await in_time(answered(never), 0.001)
+    assert never.cancelled()
+
+
+@pytest.mark.parametrize("turns", range(1, 6))
+async def test_who_waits_for_a_call_is_cancelled_though_the_answer_comes(
+    turns: int,
+) -> None:
+    answer = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(in_time(answered(answer), 60))
+    after(3, partial(come, answer))
+    after(turns, waiting.cancel)
+    done, _ = await asyncio.wait({waiting}, timeout=10)
+    assert done
+    # Before the answer, or together with it, the cancellation wins; never does it get
+    # lost while the call goes on.
+    assert waiting.cancelled() or turns > 3
