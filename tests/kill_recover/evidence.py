@@ -138,6 +138,9 @@ def check_closed(history: WorkflowHistory, how: int) -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+TIMED_OUT = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT
+
+
 def activities_of(history: WorkflowHistory) -> list[Activity]:
     """The activities of a closed run, each with its only outcome."""
     scheduled: dict[int, str] = {}
@@ -157,7 +160,9 @@ def activities_of(history: WorkflowHistory) -> list[Activity]:
             assert number not in found, "an activity has one outcome"
             outcome = kind.removeprefix("activity_task_").split("_event")[0]
             found[number] = Activity(scheduled[number], tried[number], outcome)
-    assert found.keys() == scheduled.keys(), "all activities ended before their run"
+    # Nobody waits for the activities of a run whose time is up.
+    if history.events[-1].event_type != TIMED_OUT:
+        assert found.keys() == scheduled.keys(), "all activities ended before their run"
     names = marked_in(history.events)
     marked = [Activity(name, 1, "completed", is_local=True) for name in names]
     return [*found.values(), *marked]
