@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import pytest
+
 from dbosify import activity, workflow
 from dbosify.api.enums.v1 import (
     DescribeTaskQueueMode,
@@ -35,8 +37,7 @@ WORKFLOWS = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
 ACTIVITIES = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 
 
-A_HEARTBEAT = 75.0
-"""Seconds until a server knows of a worker whose runtime has just told of others."""
+A_HEARTBEAT = "the server may learn of a worker a minute after it began"
 
 
 @activity.defn
@@ -189,6 +190,7 @@ async def listed(client: Client, query: str) -> list[WorkerHeartbeat]:
         request.next_page_token = page.next_page_token
 
 
+@pytest.mark.only_against("dbosify", reason=A_HEARTBEAT)
 async def test_workers_that_run_are_listed(client: Client) -> None:
     async with working(client) as worker:
         query = f"TaskQueue = '{worker.task_queue}'"
@@ -198,7 +200,7 @@ async def test_workers_that_run_are_listed(client: Client) -> None:
                 "somebody"
             ]
 
-        await assert_eventually(is_there, timeout=A_HEARTBEAT)
+        await assert_eventually(is_there)
         [found] = await listed(client, query)
         assert found.sdk_name == "temporal-python"
         assert found.status == WorkerStatus.WORKER_STATUS_RUNNING
@@ -228,6 +230,7 @@ async def test_a_query_about_what_workers_do_not_have_finds_none(
         assert not await listed(client, "Nope = 'x'")
 
 
+@pytest.mark.only_against("dbosify", reason=A_HEARTBEAT)
 async def test_an_unknown_worker_is_not_found(client: Client) -> None:
     async with working(client):
 
@@ -240,4 +243,4 @@ async def test_an_unknown_worker_is_not_found(client: Client) -> None:
             refusal = await refusal_of(describing)
             assert refusal == not_found("Worker nope not found")
 
-        await assert_eventually(is_told, timeout=A_HEARTBEAT)
+        await assert_eventually(is_told)
