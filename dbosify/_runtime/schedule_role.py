@@ -80,6 +80,9 @@ class ScheduleRole:
                 await self._fire()
             except LOST_CONNECTION as error:
                 logger.warning("did not fire due schedules: %s", error)
+            except Exception:
+                # A right or a table that is missing may be back at the next look.
+                logger.exception("did not fire due schedules")
 
     async def _fire(self) -> None:
         fired = False
@@ -103,6 +106,8 @@ class ScheduleRole:
         except LOST_CONNECTION:
             raise
         except Exception:
+            if not schedule_id:
+                raise
             # One schedule that cannot be dealt with must not keep the others waiting.
             logger.exception("schedule %r is left alone for a while", schedule_id)
             await schedules.hold(database, schedule_id, _HELD)

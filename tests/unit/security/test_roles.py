@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -20,6 +21,7 @@ from dbosify.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
+    ScheduleIntervalSpec,
     ScheduleSpec,
 )
 from tests.fix_postgres import FreshDatabase
@@ -136,3 +138,45 @@ async def test_that_role_is_told_in_a_sentence_to_have_the_schema_migrated(
     assert 'Can\'t migrate schema "dbos"' in str(told.value)
     assert "Run `dbosify migrate` as a role that may" in str(told.value)
     assert PASSWORD not in str(told.value)
+
+
+async def test_schedules_fire_again_when_a_right_that_was_taken_is_back(
+    owner: DatabaseUrl, worker_role: DatabaseUrl, caplog: pytest.LogCaptureFixture
+) -> None:
+    migrate(owner)
+    grant(owner, worker_role)
+    client = await Client.connect(url_of(worker_role))
+    try:
+        async with served(client) as worker:
+            every_second = ScheduleIntervalSpec(every=timedelta(seconds=1))
+            action = ScheduleActionStartWorkflow(
+                Greeting.run, "Ada", id=random_name(), task_queue=worker.task_queue
+            )
+            schedule = await client.create_schedule(
+                random_name(),
+                Schedule(action=action, spec=ScheduleSpec(intervals=[every_second])),
+            )
+
+            alter(owner, "REVOKE UPDATE ON dbos.dbosify_schedules FROM {}", worker_role)
+
+            async def it_is_told() -> None:
+                assert "did not fire due schedules" in caplog.messages
+
+            await eventually(it_is_told, patience=30)
+            before = (await schedule.describe()).info.num_actions
+            alter(owner, "GRANT UPDATE ON dbos.dbosify_schedules TO {}", worker_role)
+
+            async def it_fires() -> None:
+                assert (await schedule.describe()).info.num_actions > before
+
+            await eventually(it_fires, patience=30)
+            await schedule.delete()
+    finally:
+        await client.close()
+
+
+def alter(owner: DatabaseUrl, statement: str, role: DatabaseUrl) -> None:
+    """Give or take a right."""
+    with psycopg.connect(owner.conninfo, autocommit=True) as link:
+        name = sql.Identifier(str(role.user))
+        link.execute(sql.SQL(statement).format(name))
