@@ -21,13 +21,14 @@ from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
+from . import connection as connections
 from . import pooler, statements
 from .errors import CannotConnect
 from .url import DatabaseUrl
 
 logger = logging.getLogger(__name__)
 
-Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
+Connection: TypeAlias = connections.Connection
 Rows: TypeAlias = list[DictRow]
 
 LOST_CONNECTION = (
@@ -151,7 +152,7 @@ class Database:
 
     async def connect(self) -> Connection:
         """A connection outside the pool."""
-        connection = await psycopg.AsyncConnection.connect(
+        connection = await Connection.connect(
             self.url.lively_conninfo,
             autocommit=True,
             row_factory=dict_row,
@@ -178,7 +179,7 @@ class Database:
     def _new_pool(self) -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(
             self.url.lively_conninfo,
-            connection_class=psycopg.AsyncConnection[DictRow],
+            connection_class=Connection,
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,

@@ -9,8 +9,11 @@ from dbosify._store.engine import Call, Database
 from dbosify._store.migrate import ensure_schema
 from dbosify._store.url import DatabaseUrl
 from tests.fix_postgres import FreshDatabase
+from tests.waiting import PATIENCE
 
 NOW = Call("now", {})
+BIG = 8_000_000
+"""Bytes that no socket's buffer holds."""
 MOMENTS = 60
 """Steps of the event loop that a batch of statements does not outlast."""
 
@@ -53,3 +56,18 @@ async def test_a_cancelled_batch_does_not_hide_the_rows_of_what_follows(
         interrupted += await cancelled_after(steps, database)
         assert len(await database.fetch("now", {})) == 1
     assert interrupted
+
+
+async def test_a_batch_is_sent_whole_however_big_it_is(database: Database) -> None:
+    connection = await database.connect()
+
+    async def batch() -> object:
+        async with connection.pipeline() as pipeline, connection.transaction():
+            size = await connection.execute("SELECT length(%s)", ["x" * BIG])
+            back = await connection.execute("SELECT %s AS back", ["y" * BIG])
+            await pipeline.sync()
+            return await size.fetchall(), await back.fetchall()
+
+    answers = await asyncio.wait_for(batch(), PATIENCE)
+    assert answers == ([{"length": BIG}], [{"back": "y" * BIG}])
+    await connection.close()
