@@ -1,7 +1,9 @@
 """Queries that come through the database: of runs without an owner, and of closed ones.
 
 Whoever runs a workflow's type can answer for a closed run: it is rebuilt, asked and
-forgotten. A run that is open is taken over for the query, as for any other news.
+forgotten. A run that is open is taken over for the query, as for any other news. If
+another was quicker, the query is the other's: an open run rebuilt here would not know
+what its owner has read, and might not have begun.
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ class QueryDesk:
         worker = self._worker
         try:
             result = await self._result_of(row)
+            if result is None:
+                return
             await queries.answer(
                 worker.database, row.query_id, result.SerializeToString()
             )
@@ -60,14 +64,21 @@ class QueryDesk:
         worker.host.hints.here("answer", f"query:{row.query_id}")
         worker.host.hints.elsewhere("answer", f"query:{row.query_id}")
 
-    async def _result_of(self, row: QueryRow) -> QueryResult:
+    async def _result_of(self, row: QueryRow) -> QueryResult | None:
+        """The answer; None if somebody else is to give it."""
         job = WorkflowActivationJob.FromString(row.request)
         run = await self._worker.take_over(row.workflow_uuid)
         if run is not None:
             answer = await run.ask(job, row.min_inbox)
             if answer is not None:
                 return answer
-        return await self._ask_closed(row, job)
+        is_open, is_anothers = await queries.give_back(
+            self._worker.database, row, self._worker.executor_id
+        )
+        if is_anothers:
+            self._worker.host.hints.elsewhere("query", self._worker.task_queue)
+        # Without a hint the next look finds it: by then a claim of ours is known here.
+        return None if is_open else await self._ask_closed(row, job)
 
     async def _ask_closed(
         self, row: QueryRow, job: WorkflowActivationJob

@@ -55,6 +55,22 @@ async def claim(
     ]
 
 
+async def give_back(
+    database: Database, row: QueryRow, executor_id: str
+) -> tuple[bool, bool]:
+    """Leave a query that this process took on to the owner of its run.
+
+    Returns:
+        Whether the run is open, as only such queries are given back, and whether
+        another process than this one may answer now.
+    """
+    rows = await database.fetch(
+        "return_query",
+        {"query_id": row.query_id, "workflow_uuid": row.workflow_uuid},
+    )
+    return bool(rows), bool(rows) and rows[0]["executor_id"] != executor_id
+
+
 async def answer(database: Database, query_id: str, content: bytes) -> None:
     """Leave the answer."""
     await database.fetch("answer_query", {"query_id": query_id, "answer": content})

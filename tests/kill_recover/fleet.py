@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from dbosify.api.nexus.v1 import EndpointSpec
 from dbosify.api.operatorservice.v1 import CreateNexusEndpointRequest
 from dbosify.client import Client
@@ -24,8 +26,8 @@ QUEUE = "fleet"
 ENDPOINT = "desk"
 """Of the Nexus operations that the fleet answers."""
 
-LEASE_PATIENCE = 60.0
-"""Seconds for a process to be counted among the living again."""
+LEASE_PATIENCE = 90.0
+"""Seconds for a process to be counted among the living, after any disaster."""
 
 
 @dataclass(slots=True)
@@ -82,7 +84,21 @@ class Fleet:
         Args:
             fault: Where it will come to grief, as ``DBOSIFY_FAULT`` wants it.
             clock: Seconds by which its clock is ahead.
+
+        Raises:
+            GoneError: It came to grief before it served.
         """
+
+        async def hired() -> Member:
+            return await self._hire(fault, clock)
+
+        if fault:
+            return await hired()
+        # Without a database a process ends, or waits for longer than we do.
+        trouble = (GoneError, asyncio.TimeoutError)
+        return await eventually(hired, retry_on=trouble, patience=LEASE_PATIENCE)
+
+    async def _hire(self, fault: str, clock: int) -> Member:
         async with AsyncExitStack() as stack:
             network = await stack.enter_async_context(Network(self.server.socket))
             settings = self._settings | {
@@ -102,7 +118,7 @@ class Fleet:
         """Let a process shut down gracefully."""
         self.members.remove(member)
         try:
-            await member.reins.dismiss()
+            await member.reins.dismiss(LEASE_PATIENCE)
         finally:
             await member.stack.aclose()
 
@@ -118,14 +134,15 @@ class Fleet:
             return (await evidence.leases(self.url))[member.reins.pid]
 
         # One that was struck before may have to take a new lease first.
-        return await eventually(known, retry_on=KeyError, patience=LEASE_PATIENCE)
+        trouble = (KeyError, psycopg.OperationalError)
+        return await eventually(known, retry_on=trouble, patience=LEASE_PATIENCE)
 
     async def fill(self, wanted: int) -> None:
         """Replace the dead."""
         for member in [m for m in self.members if not m.reins.alive]:
             await self.bury(member)
         while len(self.members) < wanted:
-            await eventually(self.hire, retry_on=GoneError, patience=60)
+            await self.hire()
 
     async def close(self) -> None:
         """End all processes, however they are."""

@@ -8,6 +8,7 @@ twice, or one came that the history knows nothing of.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,8 +73,14 @@ async def go(fleet: Fleet, journey: Journey) -> State:
         raise DoubledError(f"{journey.name}, {trip.id}: {error}") from error
     except Exception as error:
         raise AssertionError(
-            f"{journey.name}, {trip.id}: {type(error).__name__}: {error}"
+            f"{journey.name}, {trip.id}: {_in_words(error)}"
         ) from error
+
+
+def _in_words(error: Exception) -> str:
+    """What it says; outside of pytest a failed assertion says nothing by itself."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {str(error) or where.line}"
 
 
 def differences(journey: Journey, found: State, undisturbed: State) -> list[str]:

@@ -139,20 +139,23 @@ class Reins:
         stopped = found is not None and found.si_code == os.CLD_STOPPED
         assert stopped, f"ended: {self.said}"
 
-    async def dismiss(self) -> None:
+    async def dismiss(self, patience: float = END_PATIENCE) -> None:
         """Close its stdin, by which it knows to end; wait until it has.
+
+        Args:
+            patience: Seconds that it may take.
 
         Raises:
             AssertionError: It goes on, or ended with an error.
         """
         assert self._process.stdin is not None
         self._process.stdin.close()
-        code = await self._ended()
+        code = await self._ended(patience)
         assert code == 0, f"ended with {code}: {self.said}"
 
-    async def _ended(self) -> int:
+    async def _ended(self, patience: float = END_PATIENCE) -> int:
         try:
-            return await asyncio.wait_for(self._process.wait(), END_PATIENCE)
+            return await asyncio.wait_for(self._process.wait(), patience)
         except asyncio.TimeoutError:
             raise AssertionError(f"did not end: {self.said}") from None
 

@@ -32,6 +32,7 @@ class Server:
         """Not running."""
         self._home = home
         self._claim: EmbeddedPostgres | None = None
+        self._down = asyncio.Lock()
 
     async def start(self) -> None:
         """Begin, or begin anew after a crash."""
@@ -54,8 +55,19 @@ class Server:
         host = psycopg.conninfo.conninfo_to_dict(self.url)["host"]
         return f"{host}/{embedded.SOCKET_NAME}"
 
-    async def crash(self) -> None:
-        """Take it down as ``pg_ctl stop -m immediate`` does."""
+    async def fail(self, seconds: float = 0.0) -> None:
+        """Go down as ``pg_ctl stop -m immediate`` does it, and come back.
+
+        Args:
+            seconds: Before it is started again.
+        """
+        # One that is down already cannot be taken down.
+        async with self._down:
+            await self._crash()
+            await asyncio.sleep(seconds)
+            await self.start()
+
+    async def _crash(self) -> None:
         pid_file = self._home / "cluster" / "postmaster.pid"
         os.kill(int(pid_file.read_text().split()[0]), signal.SIGQUIT)
 

@@ -144,6 +144,7 @@ class Soak:
             chosen = list(itertools.islice(endless, count))
             self._season.long = chance.uniform(1.0, chance.choice((5.0, LONGEST)))
             _say(f"{' and '.join(chosen)}, {self._season.long:.0f} s")
+            self._season.begin(alone=count == 1)
             struck = (self._befall(name) for name in chosen)
             await asyncio.gather(*struck)
             await self._season.fleet.fill(MEMBERS)
@@ -155,7 +156,10 @@ class Soak:
         )
 
     async def _befall(self, name: str) -> None:
-        await DISASTERS[name](self._season)
+        try:
+            await DISASTERS[name](self._season)
+        except AssertionError as error:
+            self._note(self._outcome.lost, f"{name}: {error}")
         self._outcome.faults[name] += 1
 
 

@@ -57,6 +57,7 @@ async def test_every_run_ends_as_if_nothing_had_happened(
         [asyncio.create_task(go(season.fleet, journey)) for journey in JOURNEYS]
         for _ in range(ROUNDS)
     ]
+    season.begin(alone=True)
     await DISASTERS[name](season)
     for states in (await asyncio.gather(*before), await asyncio.gather(*after)):
         together = zip(JOURNEYS, states, undisturbed, strict=True)
