@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from temporalio.api.history.v1 import NexusOperationScheduledEventAttributes
 
-from dbosify._model import clock, nexus
+from dbosify._model import clock, limits, nexus
+from dbosify._model.policies import wrong_duration
 from dbosify._model.protos import (
     ScheduleNexusOperation,
     UserMetadata,
@@ -22,6 +23,7 @@ from .families import Family
 from .machines.nexus_operation import NexusOperationMachine
 from .validate import BadCommand
 
+_COMMAND = "ScheduleNexusOperationCommandAttributes"
 _CAUSE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_NEXUS_OPERATION_ATTRIBUTES  # noqa: E501
 
 
@@ -77,11 +79,20 @@ def _check(wanted: ScheduleNexusOperation, registered: Registered | None) -> Non
     if registered is not None and wanted.endpoint not in registered.endpoints:
         raise BadCommand(_CAUSE, f'endpoint "{wanted.endpoint}" not found')
     for name in ("service", "operation"):
-        validate.text(_CAUSE, name.capitalize(), getattr(wanted, name))
+        _check_name(f"{_COMMAND}.{name.capitalize()}", getattr(wanted, name))
     for name in _TIMEOUTS:
-        if clock.seconds(getattr(wanted, name)) < 0:
+        wrong = wrong_duration(getattr(wanted, name))
+        if wrong:
             words = "".join(word.capitalize() for word in name.split("_"))
-            raise BadCommand(_CAUSE, f"{words} is invalid: negative duration")
+            raise BadCommand(_CAUSE, f"{_COMMAND}.{words} is invalid: {wrong}")
+
+
+def _check_name(what: str, name: str) -> None:
+    most = limits.current.id_bytes
+    if len(name.encode()) > most:
+        raise BadCommand(_CAUSE, f"{what} exceeds length limit of {most}")
+    if "\0" in name:
+        raise BadCommand(_CAUSE, validate.no_nul(what))
 
 
 _TIMEOUTS = (

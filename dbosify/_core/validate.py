@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from dbosify._model import clock, failures, limits
+from dbosify._model.policies import (
+    fill_defaults,
+    problem,
+    wrong_duration,
+    wrong_priority,
+)
 from dbosify._model.protos import (
     ContinueAsNewWorkflowExecution,
     Duration,
     Failure,
+    RetryPolicy,
     ScheduleActivity,
     SearchAttributes,
+    StartChildWorkflowExecution,
     WorkflowCommand,
     WorkflowTaskFailedCause,
 )
@@ -43,6 +51,8 @@ _TIMER = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTR
 _DUPLICATE_TIMER = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID
 )
+_TOLD = 16 * 1024
+"""Characters of a text that quotes what is wrong; it is journaled, and logged."""
 
 
 class BadCommand(Exception):
@@ -55,7 +65,8 @@ class BadCommand(Exception):
 
     def __init__(self, cause: WorkflowTaskFailedCause.ValueType, text: str) -> None:
         self.cause = cause
-        super().__init__(f"{_camel(cause)}: {text}" if cause else text)
+        text = f"{_camel(cause)}: {text}" if cause else text
+        super().__init__(text if len(text) <= _TOLD else text[:_TOLD] + "...")
 
     def failure(self) -> Failure:
         """The failure in the WorkflowTaskFailed event."""
@@ -79,14 +90,16 @@ def activity(command: ScheduleActivity, namesake: ActivityMachine | None) -> Non
         BadCommand: something is missing, negative or already taken.
     """
     _activity_names(command)
+    _activity_policies(command)
     for name, value in (
         ("ScheduleToCloseTimeout", command.schedule_to_close_timeout),
         ("ScheduleToStartTimeout", command.schedule_to_start_timeout),
         ("StartToCloseTimeout", command.start_to_close_timeout),
         ("HeartbeatTimeout", command.heartbeat_timeout),
     ):
-        if clock.seconds(value) < 0:
-            raise BadCommand(_ACTIVITY, f"invalid {name}: negative duration")
+        wrong = wrong_duration(value)
+        if wrong:
+            raise BadCommand(_ACTIVITY, f"invalid {name}: {wrong}")
     if not (
         clock.seconds(command.start_to_close_timeout)
         or clock.seconds(command.schedule_to_close_timeout)
@@ -110,14 +123,37 @@ def _activity_names(command: ScheduleActivity) -> None:
         raise BadCommand(_ACTIVITY, "activityId is not set")
     if not command.activity_type:
         raise BadCommand(_ACTIVITY, "activityType is not set")
-    wrong = _wrong_queue(command.task_queue)
+    wrong = wrong_queue(command.task_queue)
     if wrong:
         raise BadCommand(_ACTIVITY, wrong)
     text(_ACTIVITY, "activityId", command.activity_id)
     text(_ACTIVITY, "activityType", command.activity_type)
 
 
-def _wrong_queue(name: str) -> str:
+def _activity_policies(command: ScheduleActivity) -> None:
+    wrong = wrong_policy(command)
+    if wrong is not None:
+        raise BadCommand(_ACTIVITY, wrong)
+    wrong = wrong_priority(command.priority)
+    if wrong:
+        raise BadCommand(_ACTIVITY, f"invalid priorities: {wrong}")
+
+
+def wrong_policy(
+    command: ScheduleActivity
+    | ContinueAsNewWorkflowExecution
+    | StartChildWorkflowExecution,
+) -> str | None:
+    """What the server has against a command's retry policy, if there is one."""
+    if not command.HasField("retry_policy"):
+        return None
+    policy = RetryPolicy()
+    policy.CopyFrom(command.retry_policy)
+    fill_defaults(policy)
+    return problem(policy)
+
+
+def wrong_queue(name: str) -> str:
     """What the server has against a task queue, or an empty text."""
     if not name:
         return "missing task queue name"
@@ -125,7 +161,7 @@ def _wrong_queue(name: str) -> str:
         return "taskQueue length exceeds limit"
     if name.startswith("/_sys/"):
         return "task queue name cannot start with reserved prefix /_sys/"
-    return "taskQueue: a NUL character cannot be stored" if "\0" in name else ""
+    return no_nul("taskQueue") if "\0" in name else ""
 
 
 def text(
@@ -150,7 +186,12 @@ def text(
             f" Limit={limits.current.id_bytes}",
         )
     if "\0" in value:
-        raise BadCommand(cause, f"{what}: a NUL character cannot be stored")
+        raise BadCommand(cause, no_nul(what))
+
+
+def no_nul(what: str) -> str:
+    """What is said of a text that Postgres cannot store."""
+    return f"{what}: a NUL character cannot be stored"
 
 
 def continue_as_new(command: ContinueAsNewWorkflowExecution, run: Started) -> None:
@@ -169,7 +210,7 @@ def continue_as_new(command: ContinueAsNewWorkflowExecution, run: Started) -> No
     where = f" WorkflowType={kind}"
     text(_CHAIN, f"WorkflowType on {name}", kind, where=where)
     where += f' TaskQueue=name:"{queue}" kind:TASK_QUEUE_KIND_NORMAL'
-    wrong = _wrong_queue(queue)
+    wrong = wrong_queue(queue)
     if wrong:
         raise BadCommand(_CHAIN, f"error validating {name} TaskQueue: {wrong}.{where}")
     for what, value in (
@@ -177,10 +218,14 @@ def continue_as_new(command: ContinueAsNewWorkflowExecution, run: Started) -> No
         ("WorkflowTaskTimeout", command.workflow_task_timeout),
         ("BackoffStartInterval", command.backoff_start_interval),
     ):
-        if clock.seconds(value) < 0:
-            raise BadCommand(
-                _CHAIN, f"Invalid {what} on {name}: negative duration.{where}"
-            )
+        wrong = wrong_duration(value)
+        if wrong:
+            raise BadCommand(_CHAIN, f"Invalid {what} on {name}: {wrong}.{where}")
+    policy = wrong_policy(command)
+    if policy is not None:
+        raise BadCommand(
+            _CHAIN, f"invalid WorkflowRetryPolicy on {name}: {policy}.{where}"
+        )
 
 
 def search_attributes(fields: Collection[str]) -> None:
@@ -273,7 +318,7 @@ def patch(patch_id: str) -> None:
     if "\0" in patch_id:
         raise BadCommand(
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_RECORD_MARKER_ATTRIBUTES,
-            "patch id: a NUL character cannot be stored",
+            no_nul("patch id"),
         )
 
 
@@ -288,11 +333,12 @@ def timer(seq: int, delay: Duration, namesake: TimerMachine | None) -> None:
     Raises:
         BadCommand: the duration is negative, or the id is taken.
     """
-    if clock.seconds(delay) < 0:
+    wrong = wrong_duration(delay)
+    if wrong:
         raise BadCommand(
             _TIMER,
-            "An invalid StartToFireTimeout is set on StartTimerCommand: negative"
-            f" duration. TimerId={seq}",
+            "An invalid StartToFireTimeout is set on StartTimerCommand:"
+            f" {wrong}. TimerId={seq}",
         )
     if namesake is not None and namesake.holds_id:
         raise BadCommand(

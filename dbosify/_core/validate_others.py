@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from dbosify._model import clock, cron
-from dbosify._model.policies import fill_defaults, problem
+from dbosify._model import cron
+from dbosify._model.policies import wrong_duration, wrong_priority
 from dbosify._model.protos import (
-    RetryPolicy,
     StartChildWorkflowExecution,
     WorkflowTaskFailedCause,
 )
@@ -34,7 +33,7 @@ def child(command: StartChildWorkflowExecution, namespace: str) -> None:
     """
     if command.namespace not in ("", namespace):
         raise BadCommand(_CHILD, _FOREIGN)
-    where = f"Namespace={command.namespace}"
+    where = f"Namespace={command.namespace or namespace}"
     kind = command.workflow_type
     if not command.workflow_id:
         raise BadCommand(
@@ -48,48 +47,46 @@ def child(command: StartChildWorkflowExecution, namespace: str) -> None:
             f"Required field WorkflowType is not set on {_START_COMMAND}."
             f" WorkflowId={command.workflow_id} {where}",
         )
-    for what, text in (("WorkflowId", command.workflow_id), ("WorkflowType", kind)):
-        validate.text(_CHILD, f"{what} on {_START_COMMAND}", text)
-    validate.text(_CHILD, f"TaskQueue on {_START_COMMAND}", command.task_queue)
     names = f"WorkflowId={command.workflow_id} WorkflowType={kind} {where}"
+    for what, text in (("WorkflowId", command.workflow_id), ("WorkflowType", kind)):
+        validate.text(_CHILD, f"{what} on {_START_COMMAND}", text, where=f" {names}")
     for what, value in (
         ("WorkflowExecutionTimeout", command.workflow_execution_timeout),
         ("WorkflowRunTimeout", command.workflow_run_timeout),
         ("WorkflowTaskTimeout", command.workflow_task_timeout),
     ):
-        if clock.seconds(value) < 0:
+        wrong = wrong_duration(value)
+        if wrong:
             raise BadCommand(
-                _CHILD,
-                f"Invalid {what} on {_START_COMMAND}: negative duration. {names}",
+                _CHILD, f"Invalid {what} on {_START_COMMAND}: {wrong}. {names}"
             )
     _policies(command, names)
 
 
 def _policies(command: StartChildWorkflowExecution, names: str) -> None:
-    if command.HasField("retry_policy"):
-        policy = RetryPolicy()
-        policy.CopyFrom(command.retry_policy)
-        fill_defaults(policy)
-        wrong = problem(policy)
-        if wrong is not None:
-            raise BadCommand(
-                _CHILD,
-                f"invalid WorkflowRetryPolicy on {_START_COMMAND}: {wrong} {names}",
-            )
+    wrong = validate.wrong_policy(command)
+    if wrong is not None:
+        raise BadCommand(
+            _CHILD, f"invalid WorkflowRetryPolicy on {_START_COMMAND}: {wrong}. {names}"
+        )
+    wrong = wrong_priority(command.priority)
+    if wrong:
+        raise BadCommand(_CHILD, wrong)
     if command.cron_schedule:
         try:
             cron.ever_fires(command.cron_schedule)
         except cron.BadCron:
             raise BadCommand(
                 _CHILD,
-                f"invalid CronSchedule on {_START_COMMAND}: invalid CronSchedule."
+                f"invalid CronSchedule on {_START_COMMAND}: invalid CronSchedule.."
                 f" {names}",
             ) from None
-    if command.task_queue.startswith("/_sys/"):
+    wrong = validate.wrong_queue(command.task_queue) if command.task_queue else ""
+    if wrong:
         raise BadCommand(
             _CHILD,
-            f"invalid TaskQueue on {_START_COMMAND}: task queue name cannot start with"
-            f" reserved prefix /_sys/. {names} TaskQueue={command.task_queue}",
+            f"invalid TaskQueue on {_START_COMMAND}: {wrong}. {names}"
+            f' TaskQueue=name:"{command.task_queue}" kind:TASK_QUEUE_KIND_NORMAL',
         )
 
 
@@ -117,7 +114,8 @@ def signal(
             _SIGNAL,
             f"WorkflowId is not set on {command}. {where} SignalName={signal_name}",
         )
-    validate.text(_SIGNAL, f"WorkflowId on {command}", workflow_id)
+    about = f" WorkflowId={workflow_id} {where} SignalName={signal_name}"
+    validate.text(_SIGNAL, f"WorkflowId on {command}", workflow_id, where=about)
     if not _is_run_id(run_id):
         raise BadCommand(
             _SIGNAL,
@@ -129,6 +127,7 @@ def signal(
             _SIGNAL,
             f"SignalName is not set on {command}. WorkflowId={workflow_id} {where}",
         )
+    # Temporal has this limit for a client's request only, and others for all of a task.
     validate.text(_SIGNAL, f"SignalName on {command}", signal_name)
 
 
@@ -158,9 +157,10 @@ def cancel(
     if not workflow_id:
         raise BadCommand(
             _CANCEL,
-            f"WorkflowId is not set on {command}. {where}",
+            f"WorkflowId is not set on {command}. Namespace={theirs} RunId={run_id}",
         )
-    validate.text(_CANCEL, f"WorkflowId on {command}", workflow_id)
+    about = f" WorkflowId={workflow_id} {where}"
+    validate.text(_CANCEL, f"WorkflowId on {command}", workflow_id, where=about)
     if not _is_run_id(run_id):
         raise BadCommand(
             _CANCEL,

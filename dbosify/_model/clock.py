@@ -10,6 +10,10 @@ from .protos import Duration, Timestamp
 
 _NANOS = 1_000_000_000
 _LAST = 2**63 - 1
+FAR = 200_000_000_000.0
+"""Seconds since 1970 that nobody waits for, and that every database can tell."""
+_END_OF_TIME = 253_402_300_799 * _NANOS
+"""The last second that protobuf takes for a valid time."""
 
 
 def timestamp(nanoseconds: int) -> Timestamp:
@@ -58,8 +62,6 @@ def duration_nanoseconds(value: Duration) -> int:
 
 
 def later(start: Timestamp, delay: Duration) -> Timestamp:
-    """The moment `delay` after `start`."""
-    nanos = start.nanos + delay.nanos
-    return Timestamp(
-        seconds=start.seconds + delay.seconds + nanos // _NANOS, nanos=nanos % _NANOS
-    )
+    """The moment `delay` after `start`, or the nearest that there is."""
+    moment = nanoseconds(start) + duration_nanoseconds(delay)
+    return timestamp(min(moment, _END_OF_TIME))

@@ -5,9 +5,32 @@ from __future__ import annotations
 from typing import Protocol
 
 from . import clock
-from .protos import ActivityTaskScheduledEventAttributes, Duration, RetryPolicy
+from .protos import (
+    ActivityTaskScheduledEventAttributes,
+    Duration,
+    Priority,
+    RetryPolicy,
+)
 
+_MAX_FAIRNESS_KEY = 64
+"""Bytes."""
 _TIMEOUT_TYPES = ("StartToClose", "ScheduleToStart", "ScheduleToClose", "Heartbeat")
+
+
+def wrong_duration(value: Duration) -> str:
+    """What the server has against a duration, in its words, or an empty text."""
+    if value.seconds * value.nanos < 0:
+        return "duration has seconds and nanos with different signs"
+    return "negative duration" if clock.seconds(value) < 0 else ""
+
+
+def wrong_priority(value: Priority) -> str:
+    """What the server has against a priority, in its words, or an empty text."""
+    if value.priority_key < 0:
+        return "priority key can't be negative"
+    if len(value.fairness_key.encode()) > _MAX_FAIRNESS_KEY:
+        return "fairness key length exceeds limit"
+    return "must be greater than zero" if value.fairness_weight < 0 else ""
 
 
 def fill_defaults(policy: RetryPolicy) -> None:
@@ -27,15 +50,15 @@ def problem(policy: RetryPolicy) -> str | None:
     """What the server has against a policy with its defaults, in its words."""
     if policy.maximum_attempts == 1:
         return None
-    initial = clock.seconds(policy.initial_interval)
-    maximum = clock.seconds(policy.maximum_interval)
-    if initial < 0:
-        return "invalid InitialInterval set on retry policy: negative duration"
+    wrong = wrong_duration(policy.initial_interval)
+    if wrong:
+        return f"invalid InitialInterval set on retry policy: {wrong}"
     if policy.backoff_coefficient < 1:
         return "BackoffCoefficient cannot be less than 1 on retry policy."
-    if maximum < 0:
-        return "invalid MaximumInterval set on retry policy: negative duration"
-    if maximum < initial:
+    wrong = wrong_duration(policy.maximum_interval)
+    if wrong:
+        return f"invalid MaximumInterval set on retry policy: {wrong}"
+    if clock.seconds(policy.maximum_interval) < clock.seconds(policy.initial_interval):
         return "MaximumInterval cannot be less than InitialInterval on retry policy."
     if policy.maximum_attempts < 0:
         return "MaximumAttempts cannot be negative on retry policy."

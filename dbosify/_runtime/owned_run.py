@@ -504,7 +504,9 @@ class OwnedRun:
         if self._has_news or self._queries or self._look:
             return False
         deadlines = [t.deadline for t in replica.driver.timers] if replica else []
-        wake_at = int(min(deadlines) * 1000) if deadlines else claims.PARKED_FOR_EVER
+        wake_at = claims.PARKED_FOR_EVER
+        if deadlines:
+            wake_at = min(wake_at, int(min(deadlines) * 1000))
         if deadlines:
             self.worker.wake_at(min(deadlines))
         await self._hand_back(wake_at)

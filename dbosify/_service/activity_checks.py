@@ -10,6 +10,7 @@ from temporalio.api.workflowservice.v1 import StartActivityExecutionRequest
 
 from dbosify._model import clock, limits
 from dbosify._model.nexus import SYSTEM_CALLBACK
+from dbosify._model.policies import wrong_priority
 from dbosify._model.protos import Duration, UserMetadata
 
 from . import errors, validate
@@ -18,7 +19,6 @@ from .start_checks import check_task_queue
 
 _MAX_SUMMARY = 400
 _MAX_DETAILS = 20_000
-_MAX_FAIRNESS_KEY = 64
 _MAX_NANOSECONDS = 999_999_999
 _TIMEOUTS = (
     ("ScheduleToCloseTimeout", "schedule_to_close_timeout"),
@@ -116,15 +116,9 @@ def _check_duration(value: Duration, name: str) -> None:
 
 
 def _check_priority(request: StartActivityExecutionRequest) -> None:
-    priority, problem = request.priority, ""
-    if priority.priority_key < 0:
-        problem = "priority key can't be negative"
-    elif len(priority.fairness_key.encode()) > _MAX_FAIRNESS_KEY:
-        problem = "fairness key length exceeds limit"
-    elif priority.fairness_weight < 0:
-        problem = "must be greater than zero"
-    if problem:
-        raise errors.invalid(f"invalid priorities: {problem}")
+    wrong = wrong_priority(request.priority)
+    if wrong:
+        raise errors.invalid(f"invalid priorities: {wrong}")
 
 
 def check_metadata(metadata: UserMetadata) -> None:

@@ -6,13 +6,16 @@ import uuid
 
 from temporalio.api.common.v1 import Priority
 
-from dbosify._model import clock, limits
-from dbosify._model.policies import fill_defaults, problem
+from dbosify._model import limits
+from dbosify._model.policies import (
+    fill_defaults,
+    problem,
+    wrong_duration,
+    wrong_priority,
+)
 from dbosify._model.protos import Duration, Payloads, RetryPolicy, WorkflowExecution
 
 from . import errors
-
-_MAX_FAIRNESS_KEY = 64
 
 
 def execution(value: WorkflowExecution) -> tuple[str, str | None]:
@@ -77,13 +80,9 @@ def timeout(value: Duration, name: str) -> None:
     Raises:
         RPCError: it is.
     """
-    problem = ""
-    if value.seconds * value.nanos < 0:
-        problem = "duration has seconds and nanos with different signs"
-    elif clock.seconds(value) < 0:
-        problem = "negative duration"
-    if problem:
-        raise errors.invalid(f"An invalid {name} is set on request. cause: {problem}")
+    wrong = wrong_duration(value)
+    if wrong:
+        raise errors.invalid(f"An invalid {name} is set on request. cause: {wrong}")
 
 
 def priority(value: Priority) -> None:
@@ -92,12 +91,9 @@ def priority(value: Priority) -> None:
     Raises:
         RPCError: with the server's text for the first thing wrong.
     """
-    if value.priority_key < 0:
-        raise errors.invalid("priority key can't be negative")
-    if len(value.fairness_key.encode()) > _MAX_FAIRNESS_KEY:
-        raise errors.invalid("fairness key length exceeds limit")
-    if value.fairness_weight < 0:
-        raise errors.invalid("must be greater than zero")
+    wrong = wrong_priority(value)
+    if wrong:
+        raise errors.invalid(wrong)
 
 
 def retry_policy(policy: RetryPolicy) -> None:

@@ -22,7 +22,7 @@ from dbosify._model.protos import (
 )
 from dbosify._model.search_attributes import as_sent, document
 
-from .claims import Owner
+from .claims import PARKED_FOR_EVER, Owner
 from .engine import Call, Connection, Database
 
 _END_OF_TIME = 253_402_300_799
@@ -57,7 +57,7 @@ class StartRow:
         dbos_status = "ENQUEUED" if self.owner is None else "PENDING"
         if self.backoff > 0:
             dbos_status = "DELAYED"
-            delay_until = (at + waits) // 1_000_000
+            delay_until = min((at + waits) // 1_000_000, PARKED_FOR_EVER)
         return {
             "workflow_id": self.workflow_id,
             "run_id": self.run_id,

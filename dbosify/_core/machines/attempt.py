@@ -84,7 +84,7 @@ class AttemptMachine(Machine):
         """When `due` must be called next, in seconds since 1970."""
         if self.state is State.BACKOFF:
             return self.progress.attempt_scheduled_at
-        times = [moment for moment, _ in self._timeouts()]
+        times = [min(moment, clock.FAR) for moment, _ in self._timeouts()]
         return min(times, default=None)
 
     @property
@@ -276,7 +276,7 @@ class AttemptMachine(Machine):
         self.state = State.BACKOFF
         progress = self.progress
         progress.attempt += 1
-        progress.attempt_scheduled_at = now + delay
+        progress.attempt_scheduled_at = min(now + delay, clock.FAR)
         progress.started_at = None
         progress.completed_at = now
         progress.last_failure = Failure()

@@ -439,18 +439,27 @@ def test_only_a_nexus_endpoint_that_there_is_may_be_called() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["service", "operation"])
-def test_a_name_that_cannot_be_stored_is_not_asked_of_nexus(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("a\0b", ": a NUL character cannot be stored"),
+        ("x" * 1001, " exceeds length limit of 1000"),
+    ],
+)
+@pytest.mark.parametrize("field", ["service", "operation"])
+def test_a_name_that_cannot_be_is_not_asked_of_nexus(
+    field: str, name: str, problem: str
+) -> None:
     run = Run()
     run.begin()
     registered = Registered("default", endpoints={"EP": "id"})
     command = operation(1)
-    setattr(command.schedule_nexus_operation, name, "a\0b")
+    setattr(command.schedule_nexus_operation, field, name)
     outcome = run.driver.complete(completion([command]), registered)
     assert isinstance(outcome, TaskFailed)
     assert outcome.failure.message == (
-        f"BadScheduleNexusOperationAttributes: {name.capitalize()}: a NUL character"
-        " cannot be stored"
+        "BadScheduleNexusOperationAttributes: ScheduleNexusOperationCommandAttributes"
+        f".{field.capitalize()}{problem}"
     )
 
 

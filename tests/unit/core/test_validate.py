@@ -11,6 +11,8 @@ from dbosify._core.validate import BadCommand
 from dbosify._model.effects import TaskFailed, Turn
 from dbosify._model.protos import (
     EvictionReason,
+    Priority,
+    RetryPolicy,
     WorkflowActivation,
     WorkflowCommand,
     WorkflowTaskFailedCause,
@@ -59,6 +61,12 @@ REFUSED_CHAINS: tuple[tuple[dict[str, Any], str], ...] = (
             ("workflow_task_timeout", "WorkflowTaskTimeout"),
             ("backoff_start_interval", "BackoffStartInterval"),
         )
+    ),
+    (
+        {"retry_policy": RetryPolicy(maximum_attempts=-1)},
+        f"invalid WorkflowRetryPolicy on {CHAIN}: MaximumAttempts cannot be negative on"
+        ' retry policy.. WorkflowType=Order TaskQueue=name:"queue"'
+        " kind:TASK_QUEUE_KIND_NORMAL",
     ),
 )
 
@@ -147,6 +155,16 @@ def negative(name: str) -> WorkflowCommand:
                 ("task_queue", "a\0b", f"taskQueue: {NUL}"),
             )
         ),
+        (
+            activity(1, "x", retry_policy=RetryPolicy(backoff_coefficient=0.5)),
+            "BAD_SCHEDULE_ACTIVITY_ATTRIBUTES",
+            f"{ACTIVITY}: BackoffCoefficient cannot be less than 1 on retry policy.",
+        ),
+        (
+            activity(1, "x", priority=Priority(fairness_key="k" * 65)),
+            "BAD_SCHEDULE_ACTIVITY_ATTRIBUTES",
+            f"{ACTIVITY}: invalid priorities: fairness key length exceeds limit",
+        ),
         *(
             (
                 continue_as_new(**options),
@@ -220,6 +238,11 @@ def test_an_id_is_free_again_once_its_owner_was_taken_back() -> None:
     same = [activity(1, activity_id="a"), cancel_activity(1)]
     assert isinstance(outcome(*same, activity(2, activity_id="a")), Turn)
     assert isinstance(outcome(timer(1, 1), cancel_timer(1), timer(1, 1)), Turn)
+
+
+def test_a_text_is_told_as_far_as_anybody_reads() -> None:
+    cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNSPECIFIED
+    assert len(str(BadCommand(cause, "x" * 10_000_000))) < 20_000
 
 
 def test_a_cause_of_no_name_leaves_the_text_alone() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from dbosify._model.effects import TaskFailed, Turn
 from dbosify._model.protos import (
+    Priority,
     RetryPolicy,
     WorkflowActivation,
     WorkflowCommand,
@@ -60,6 +61,7 @@ def to_other(command: WorkflowCommand, **target: str) -> WorkflowCommand:
         (
             child(1, workflow_id=LONG),
             f"{CHILD}: WorkflowId on {START_COMMAND} exceeds length limit."
+            f" WorkflowId={LONG} WorkflowType=Child Namespace=default"
             " Length=1001 Limit=1000",
         ),
         (
@@ -75,18 +77,23 @@ def to_other(command: WorkflowCommand, **target: str) -> WorkflowCommand:
         (
             child(1, retry_policy=RetryPolicy(backoff_coefficient=0.5)),
             f"{CHILD}: invalid WorkflowRetryPolicy on {START_COMMAND}:"
-            " BackoffCoefficient cannot be less than 1 on retry policy."
+            " BackoffCoefficient cannot be less than 1 on retry policy.."
             f" {WHICH}",
         ),
         (
+            child(1, priority=Priority(priority_key=-1)),
+            f"{CHILD}: priority key can't be negative",
+        ),
+        (
             child(1, cron_schedule="now and then"),
-            f"{CHILD}: invalid CronSchedule on {START_COMMAND}: invalid CronSchedule."
+            f"{CHILD}: invalid CronSchedule on {START_COMMAND}: invalid CronSchedule.."
             f" {WHICH}",
         ),
         (
             child(1, task_queue="/_sys/x"),
             f"{CHILD}: invalid TaskQueue on {START_COMMAND}: task queue name cannot"
-            f" start with reserved prefix /_sys/. {WHICH} TaskQueue=/_sys/x",
+            f" start with reserved prefix /_sys/. {WHICH}"
+            ' TaskQueue=name:"/_sys/x" kind:TASK_QUEUE_KIND_NORMAL',
         ),
         (
             to_other(signal_other(1, "s"), namespace="elsewhere"),
@@ -108,13 +115,18 @@ def to_other(command: WorkflowCommand, **target: str) -> WorkflowCommand:
             " Namespace=default RunId=",
         ),
         (
+            signal_other(1, "a\0b"),
+            f"{SIGNAL}: SignalName on {SIGNAL_COMMAND}: a NUL character cannot be"
+            " stored",
+        ),
+        (
             to_other(cancel_other(1), namespace="elsewhere"),
             f"{CANCEL}: cross namespace commands are not allowed",
         ),
         (
             to_other(cancel_other(1), workflow_id=""),
-            f"{CANCEL}: WorkflowId is not set on {CANCEL_COMMAND}. RunId="
-            " Namespace=default",
+            f"{CANCEL}: WorkflowId is not set on {CANCEL_COMMAND}."
+            " Namespace=default RunId=",
         ),
         (
             to_other(cancel_other(1), run_id="no"),

@@ -6,7 +6,7 @@ from the protobuf descriptors: what is added is tested from its first day.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -131,15 +131,6 @@ class Ground:
             for (table,) in tables
         )
         return self._database.execute(each).fetchall()
-
-
-@pytest.fixture(scope="module")
-def own_database(postgres_server_url: str) -> Iterator[str]:
-    """Nobody else writes here."""
-    from tests.fix_postgres import _database
-
-    with _database(postgres_server_url) as url:
-        yield url
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from dbosify._model import clock
-from dbosify._model.policies import fill_defaults, problem
-from dbosify._model.protos import RetryPolicy
+from dbosify._model.policies import (
+    fill_defaults,
+    problem,
+    wrong_duration,
+    wrong_priority,
+)
+from dbosify._model.protos import Duration, Priority, RetryPolicy
 
 
 @pytest.mark.parametrize(
@@ -74,3 +79,31 @@ def test_a_policy_is_judged_in_the_servers_words(
 ) -> None:
     fill_defaults(policy)
     assert problem(policy) == wrong
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        (Duration(seconds=1, nanos=1), ""),
+        (Duration(nanos=-1), "negative duration"),
+        (
+            Duration(seconds=1, nanos=-1),
+            "duration has seconds and nanos with different signs",
+        ),
+    ],
+)
+def test_a_duration_is_judged_in_the_servers_words(value: Duration, wrong: str) -> None:
+    assert wrong_duration(value) == wrong
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        (Priority(priority_key=1, fairness_key="k" * 64, fairness_weight=2), ""),
+        (Priority(priority_key=-1), "priority key can't be negative"),
+        (Priority(fairness_key="k" * 65), "fairness key length exceeds limit"),
+        (Priority(fairness_weight=-1), "must be greater than zero"),
+    ],
+)
+def test_a_priority_is_judged_in_the_servers_words(value: Priority, wrong: str) -> None:
+    assert wrong_priority(value) == wrong

@@ -349,7 +349,8 @@ REFUSALS = (
         Does(operation(1, start_to_close_timeout=span(-1))),
         Refused(
             "BAD_SCHEDULE_NEXUS_OPERATION_ATTRIBUTES",
-            "BadScheduleNexusOperationAttributes: StartToCloseTimeout is invalid:"
+            "BadScheduleNexusOperationAttributes:"
+            " ScheduleNexusOperationCommandAttributes.StartToCloseTimeout is invalid:"
             " negative duration",
             "FATAL",
         ),
