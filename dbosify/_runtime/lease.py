@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 TTL = float(os.environ.get("DBOSIFY_LEASE_SECONDS", "5"))
 RENEW = min(1.0, TTL / 5)
 
+_ORPHANS = 5.0
+"""Seconds between looks for runs of processes that have no lease any more."""
+
 
 class LeaseKeeper:
     """Keeps this process alive in the eyes of the others.
@@ -59,6 +62,7 @@ class LeaseKeeper:
         self.losses = 0
         """How often others took this process for dead. Who remembers the number knows
         later whether it happened since, even if the lease has been taken again."""
+        self._orphans_at = time.monotonic() + _ORPHANS
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -122,4 +126,8 @@ class LeaseKeeper:
             self._valid_until = until
         if renewed is None or renewed.others_died:
             for queue in leases.take_over(connection, self._database):
+                self._on_queued(queue)
+        if time.monotonic() >= self._orphans_at:
+            self._orphans_at = time.monotonic() + _ORPHANS
+            for queue in leases.take_orphans(connection, self._database):
                 self._on_queued(queue)

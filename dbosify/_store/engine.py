@@ -34,6 +34,7 @@ Rows: TypeAlias = list[DictRow]
 LOST_CONNECTION = (
     psycopg.OperationalError,
     psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
     PoolClosed,
     PoolTimeout,
 )
@@ -42,6 +43,9 @@ LOST_CONNECTION = (
 _IDLE = 5
 """Seconds after which the database takes its locks from a process that stands still in
 a transaction: as long as a lease by default. Until then nobody gets at its runs."""
+
+_LONGEST = 15
+"""Seconds that a transaction may take, waits for locks included."""
 
 ANSWER_PATIENCE = 30.0
 """Seconds after which a connection without an answer is given up. A broken network is
@@ -208,7 +212,9 @@ class Database:
         """Make a new connection fit for our statements."""
         told = connection.info.backend_pid
         cursor = await connection.execute(
-            pooler.SETTLE, {"pid": told, "idle": f"{_IDLE}s"}, prepare=False
+            pooler.SETTLE,
+            {"pid": told, "idle": f"{_IDLE}s", "longest": f"{_LONGEST}s"},
+            prepare=False,
         )
         row = await cursor.fetchone()
         if row is None or row["pid"] == told:

@@ -111,5 +111,16 @@ def drop(connection: LeaseConnection, database: Database, lease: Lease) -> None:
 
 def take_over(connection: LeaseConnection, database: Database) -> list[str]:
     """Queue the runs of the dead; returns the queues that got some."""
-    rows = _run(connection, database, "take_over", {})
+    return _queues(_run(connection, database, "take_over", {}))
+
+
+def take_orphans(connection: LeaseConnection, database: Database) -> list[str]:
+    """Queue the runs of processes that left; returns the queues that got some.
+
+    What a process wrote last may be committed after its lease is gone.
+    """
+    return _queues(_run(connection, database, "take_orphans", {}))
+
+
+def _queues(rows: list[DictRow]) -> list[str]:
     return sorted({row["queue_name"] for row in rows if row["queue_name"]})

@@ -14,13 +14,17 @@ SETTLE = (
     "SELECT pg_backend_pid() AS pid,"
     " CASE WHEN pg_backend_pid() = %(pid)s THEN"
     " set_config('idle_in_transaction_session_timeout', %(idle)s, false) END,"
+    " CASE WHEN pg_backend_pid() = %(pid)s"
+    " AND current_setting('server_version_num')::int >= 170000 THEN"
+    " set_config('transaction_timeout', %(longest)s, false) END,"
     " CASE WHEN pg_backend_pid() = %(pid)s THEN set_config('jit', 'off', false) END"
 )
 """Asked first on a connection, with the process id that it was told.
 
-A process that stands still in a transaction must not keep its locks for ever, and
-just-in-time compilation costs more than any of our statements runs; but a session that
-may be lent to others next is left as it is.
+A process that stands still in a transaction must not keep its locks for ever; one that
+does so in the middle of a pipeline is not idle for the server, but since Postgres 17
+there is a timeout for that too. And just-in-time compilation costs more than any of our
+statements runs. But a session that may be lent to others next is left as it is.
 """
 
 _PID = "SELECT pg_backend_pid()"

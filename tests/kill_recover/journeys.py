@@ -56,8 +56,9 @@ from tests.waiting import eventually
 
 T = TypeVar("T")
 
-PATIENCE = 120.0
-"""Seconds that a journey may take, faults and all."""
+PATIENCE = 900.0
+"""Seconds that a journey may take, faults and all: a Nexus operation that met several
+disasters waits for minutes before it is tried again, as in Temporal."""
 
 RPC_TIMEOUT = timedelta(seconds=10)
 """So short that an answer which got lost is asked for again in time."""

@@ -48,8 +48,13 @@ class State:
     done: frozenset[tuple[str, str]]
 
 
-async def go(fleet: Fleet, journey: Journey) -> State:
+async def go(fleet: Fleet, journey: Journey, patience: float = PATIENCE) -> State:
     """Make a journey and look at what it left.
+
+    Args:
+        fleet: That takes it.
+        journey: Which.
+        patience: Seconds after which it is lost.
 
     Raises:
         DoubledError: Something was doubled; says what, and of which workflow.
@@ -57,7 +62,7 @@ async def go(fleet: Fleet, journey: Journey) -> State:
     """
     trip = Trip(fleet.client)
     try:
-        result = await asyncio.wait_for(journey.travel(trip), PATIENCE)
+        result = await asyncio.wait_for(journey.travel(trip), patience)
         same = journey.same(result)
         # Whoever looks meets the same outages.
         return await eventually(
@@ -67,7 +72,7 @@ async def go(fleet: Fleet, journey: Journey) -> State:
         )
     except (TimeoutError, asyncio.TimeoutError):
         raise AssertionError(
-            f"{journey.name}, {trip.id}: not over after {PATIENCE:.0f} s"
+            f"{journey.name}, {trip.id}: not over after {patience:.0f} s"
         ) from None
     except DoubledError as error:
         raise DoubledError(f"{journey.name}, {trip.id}: {error}") from error

@@ -22,6 +22,9 @@ LEASE = 1.5
 LONG = 5.0
 """Seconds that the longer disasters take."""
 
+PATIENCE = 120.0
+"""Seconds that a journey may take through one disaster."""
+
 ROUNDS = 2
 """How often each journey begins, once before and once after the blow."""
 
@@ -54,7 +57,10 @@ async def test_every_run_ends_as_if_nothing_had_happened(
 ) -> None:
     await season.fleet.fill(MEMBERS)
     before, after = [
-        [asyncio.create_task(go(season.fleet, journey)) for journey in JOURNEYS]
+        [
+            asyncio.create_task(go(season.fleet, journey, PATIENCE))
+            for journey in JOURNEYS
+        ]
         for _ in range(ROUNDS)
     ]
     season.begin(alone=True)

@@ -71,3 +71,17 @@ async def test_a_batch_is_sent_whole_however_big_it_is(database: Database) -> No
     answers = await asyncio.wait_for(batch(), PATIENCE)
     assert answers == ([{"length": BIG}], [{"back": "y" * BIG}])
     await connection.close()
+
+
+async def test_no_process_keeps_the_locks_of_a_transaction_for_ever(
+    database: Database,
+) -> None:
+    async with database.transaction() as connection:
+        cursor = await connection.execute(
+            "SELECT current_setting('idle_in_transaction_session_timeout') AS idle,"
+            " current_setting('transaction_timeout', true) AS longest,"
+            " current_setting('server_version_num')::int AS version"
+        )
+        (found,) = await cursor.fetchall()
+    assert found["idle"] == "5s"
+    assert found["longest"] == ("15s" if found["version"] >= 170000 else None)
