@@ -31,6 +31,7 @@ from dbosify._model.protos import (
     WorkflowActivationCompletion,
 )
 from dbosify._store.claims import Claim
+from dbosify._store.engine import LOST_CONNECTION
 from dbosify._store.errors import StoreError
 
 from . import tuner
@@ -129,7 +130,8 @@ class BridgeWorker:
         # The SDK refuses to run a worker twice, but only after it has asked for this.
         if not self._began:
             self._began = True
-            await self._begin(self._host)
+            await self._enter(self._host)
+            self._begin(self._host)
         return info
 
     async def _deploy(self, host: Host) -> None:
@@ -138,11 +140,21 @@ class BridgeWorker:
             self._deployed = Deployed(host, member)
             await self._deployed.enter()
 
-    async def _begin(self, host: Host) -> None:
+    async def _enter(self, host: Host) -> None:
+        """All that may fail, since nobody ends what a worker that failed has begun."""
         self.loop = asyncio.get_running_loop()
+        try:
+            await host.enter(self, self._client.dbos_config)
+            self._entered = True
+            await self._instance.enter(host)
+        except LOST_CONNECTION as error:
+            if self._entered:
+                self._entered = False
+                await host.leave(self)
+            raise RuntimeError(f"Worker validation failed: {error}") from None
+
+    def _begin(self, host: Host) -> None:
         config, types = self.config, self.config.task_types
-        await host.enter(self, self._client.dbos_config)
-        self._entered = True
         sources = types.enable_remote_activities + types.enable_local_activities
         feed = ActivityFeed(sources)
         if sources:
@@ -180,7 +192,6 @@ class BridgeWorker:
             self._nexus.start()
         self._lookout = host.lookouts.here()
         self._lookout.join(self)
-        await self._instance.enter(host)
         self._metrics.count("worker_start")
         self._show_pollers()
         self.begun.set()

@@ -340,7 +340,7 @@ JOURNEYS = (
         "at most once", attempts=1, effects_vary=True, same=lambda _: "done or lost"
     ),
     _journey("heartbeats", effects_vary=True, same=lambda result: result[-1] == TOP),
-    _journey("completed from outside"),
+    _journey("completed from outside", effects_vary=True),
     _journey("local activities"),
     _journey("long local activity"),
     _journey("child workflow"),

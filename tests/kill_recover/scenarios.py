@@ -30,6 +30,9 @@ TOP = 4
 SLOW = 1.2
 """Seconds that :meth:`Activities.act_slowly` takes."""
 
+HANDED = "handed"
+"""The id of the activity that :class:`SpokenFor` has completed from outside."""
+
 STEP_TAKES = 0.1
 """Seconds of work between two heartbeats of it."""
 
@@ -363,11 +366,11 @@ class SpokenFor:
         both = await asyncio.gather(
             workflow.execute_activity_method(
                 Activities.hand_over,
-                activity_id="handed",
+                activity_id=HANDED,
                 start_to_close_timeout=PATIENT,
             ),
             workflow.execute_activity_method(
-                Activities.speak_for, "handed", start_to_close_timeout=PATIENT
+                Activities.speak_for, HANDED, start_to_close_timeout=PATIENT
             ),
         )
         return list(both)
