@@ -268,3 +268,17 @@ async def test_the_next_times_of_a_schedule_are_no_more_than_its_actions(
     schedule_id = await created(client, schedule)
     assert len((await describe(client, schedule_id)).info.future_action_times) == 3
     await delete(client, schedule_id)
+
+
+async def test_a_start_within_a_second_counts_from_its_beginning(
+    client: Client,
+) -> None:
+    begin = utc(2026, 1, 1)
+    spec = ScheduleSpec(interval=[interval(timedelta(seconds=1))])
+    spec.start_time.FromDatetime(begin + timedelta(seconds=0.5))
+    spec.end_time.FromDatetime(begin + timedelta(seconds=2.5))
+    schedule_id = await created(client, a_schedule(spec=spec, state=PAUSED))
+    around = begin - timedelta(seconds=9), begin + timedelta(seconds=9)
+    times = await matching(client, schedule_id, *around)
+    assert [at.second for at in times] == [0, 1, 2]
+    await delete(client, schedule_id)

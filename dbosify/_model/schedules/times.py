@@ -120,9 +120,20 @@ def times_of(spec: ScheduleSpec, zone: tzinfo, seed: str) -> Times:
         zone,
         seed.encode(),
         max(clock.duration_nanoseconds(spec.jitter), 0),
-        clock.nanoseconds(spec.start_time) if spec.HasField("start_time") else None,
+        _start_of(spec),
         clock.nanoseconds(spec.end_time) if spec.HasField("end_time") else None,
     )
+
+
+def _start_of(spec: ScheduleSpec) -> int | None:
+    """Its whole second: a time in it is one of the schedule, as Temporal has it.
+
+    A start that lies between two times must not send whoever comes from the first of
+    them back to it.
+    """
+    if not spec.HasField("start_time"):
+        return None
+    return clock.nanoseconds(spec.start_time) // SECOND * SECOND
 
 
 def _seconds(spec: IntervalSpec) -> tuple[int, int]:

@@ -205,6 +205,18 @@ def test_start_and_end_are_times_themselves() -> None:
     assert following(spec, "2026-01-01 10:00:00") == ["2026-01-01 11:00:00"]
 
 
+def test_a_start_within_a_second_counts_from_its_beginning() -> None:
+    spec = ScheduleSpec(interval=[every(1)])
+    spec.start_time.CopyFrom(stamp("2026-01-01 10:00:00"))
+    spec.start_time.nanos = 500_000_000
+    spec.end_time.CopyFrom(stamp("2026-01-01 10:00:01"))
+    spec.end_time.nanos = 999_999_999
+    assert following(spec, "2020-01-01") == [
+        "2026-01-01 10:00:00",
+        "2026-01-01 10:00:01",
+    ]
+
+
 def delays(spec: ScheduleSpec, seed: str = "a schedule") -> list[int]:
     """How late the first hundred times come."""
     firings = of(spec, seed).between(at("2026-01-01"), at("2030-01-01"))
