@@ -64,6 +64,12 @@ INSERT INTO {schema}.dbosify_nexus_operations (
 )
 SELECT n::text, 'order-' || n || '/' || n, 'queue-' || n % 3, '', '',
        now() + interval '1 day', now() + interval '1 day'
+FROM generate_series(1, {many}) n;
+INSERT INTO {schema}.dbosify_schedules (
+  schedule_id, request_id, created_at, schedule, info, progress, conflict_token, paused,
+  next_look
+)
+SELECT n::text, '', now(), '', '', '{{}}', 1, false, now() + interval '1 day'
 FROM generate_series(1, {many}) n
 """
 
@@ -76,6 +82,7 @@ STATEMENTS: dict[str, dict[str, object]] = {
     "due_outbox": {},
     "expired_nexus_operations": {},
     "due_activities": {},
+    "due_schedule": {},
     "call_nexus_operations": {
         "call": "token",
         "seconds": 10,
@@ -133,21 +140,46 @@ def rows_read(plan: dict[str, Any]) -> float:
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_a_look_reads_few_rows(filled: Database, name: str, generic: bool) -> None:
     """With a plan for any parameters, as prepared statements get it, and for these."""
-    text = statements.bound(name, filled.schema).decode()
-    values = STATEMENTS[name]
     with psycopg.connect(filled.url.conninfo) as connection:
-        mode = "force_generic_plan" if generic else "force_custom_plan"
-        connection.execute(f"SET plan_cache_mode = {mode}".encode())
-        for number, key in enumerate(values, 1):
-            text = text.replace(f"%({key})s", f"${number}")
-        connection.execute(f"PREPARE look AS {text}".encode())
-        arguments = sql.SQL(", ").join(map(sql.Literal, values.values()))
-        call = sql.SQL("({})").format(arguments) if values else sql.SQL("")
-        explain = sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE look{}").format(call)
-        [row] = connection.execute(explain).fetchall()
+        plan = plan_of(connection, filled, name, generic=generic)
         connection.rollback()
-    [plan] = row[0]
-    assert rows_read(plan["Plan"]) <= FEW, json.dumps(plan, indent=1)
+    assert rows_read(plan) <= FEW, json.dumps(plan, indent=1)
+
+
+def plan_of(
+    connection: psycopg.Connection[Any], database: Database, name: str, *, generic: bool
+) -> dict[str, Any]:
+    """How a statement was carried out."""
+    text = statements.bound(name, database.schema).decode()
+    values = STATEMENTS[name]
+    mode = "force_generic_plan" if generic else "force_custom_plan"
+    connection.execute(f"SET plan_cache_mode = {mode}".encode())
+    for number, key in enumerate(values, 1):
+        text = text.replace(f"%({key})s", f"${number}")
+    connection.execute(f"PREPARE look AS {text}".encode())
+    arguments = sql.SQL(", ").join(map(sql.Literal, values.values()))
+    call = sql.SQL("({})").format(arguments) if values else sql.SQL("")
+    explain = sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE look{}").format(call)
+    [row] = connection.execute(explain).fetchall()
+    plan: dict[str, Any] = row[0][0]["Plan"]
+    return plan
+
+
+@pytest.mark.parametrize("generic", [True, False], ids=["generic plan", "custom plan"])
+def test_one_of_many_schedules_that_are_due_is_found_by_reading_few_rows(
+    filled: Database, generic: bool
+) -> None:
+    """As at midnight, when each of them is looked for so."""
+    with psycopg.connect(filled.url.conninfo) as connection:
+        table = f"{filled.schema}.dbosify_schedules"
+        connection.execute(
+            f"UPDATE {table} SET next_look = next_look - interval '2 days'".encode()
+        )
+        connection.execute(f"ANALYZE {table}".encode())
+        plan = plan_of(connection, filled, "due_schedule", generic=generic)
+        connection.rollback()
+    assert plan["Actual Rows"] == 1
+    assert rows_read(plan) <= FEW, json.dumps(plan, indent=1)
 
 
 async def test_nothing_is_due_that_has_time(filled: Database) -> None:
