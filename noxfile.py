@@ -276,6 +276,13 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def schedules_under_fire(session: nox.Session) -> None:
+    """200 schedules a second for two minutes, while worker after worker is killed."""
+    program = "tests.kill_recover.under_fire"
+    run(session, "python", "-m", program, *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """All tests."""
     test(session, *IN_PARALLEL, "tests")

@@ -10,5 +10,7 @@ connections of their own.
 - :mod:`~tests.kill_recover.program` and :mod:`~tests.kill_recover.starter` are the
   processes, :mod:`~tests.kill_recover.processes` holds their reins;
 - :mod:`~tests.kill_recover.arena` brings a victim and a rescuer together;
-- :mod:`~tests.kill_recover.evidence` says what must be true of the runs afterwards.
+- :mod:`~tests.kill_recover.evidence` says what must be true of the runs afterwards;
+- :mod:`~tests.kill_recover.under_fire` kills the workers of many schedules, and
+  :mod:`~tests.kill_recover.firing_rules` says what these must have done.
 """

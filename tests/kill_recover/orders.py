@@ -35,6 +35,9 @@ from tests.kill_recover.scenarios import WORKFLOWS, Activities, Desk
 NAMESPACE = "kill_recover"
 """Apart from other suites, whose workers would take part in recovery."""
 
+NAMESPACE_VARIABLE = "KILL_RECOVER_NAMESPACE"
+"""Names another one, for a test whose runs and schedules nobody else may touch."""
+
 STORE_VARIABLE = "KILL_RECOVER_STORE"
 """Names the database of runs where it is not the one of effects."""
 
@@ -207,7 +210,8 @@ async def take_orders(url: str) -> None:
         lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
     )
     store = os.environ.get(STORE_VARIABLE, url)
-    async with await Client.connect(store, namespace=NAMESPACE) as client:
+    namespace = os.environ.get(NAMESPACE_VARIABLE, NAMESPACE)
+    async with await Client.connect(store, namespace=namespace) as client:
         program = Program(client, url)
         _answer({})
         async for line in orders:

@@ -32,6 +32,7 @@ OWN_SETTINGS = (
     "DBOSIFY_FAULT",
     "DBOSIFY_LEASE_SECONDS",
     "KILL_RECOVER_CLOCK",
+    "KILL_RECOVER_NAMESPACE",
     "KILL_RECOVER_STORE",
 )
 """What only a test sets, whatever stands in the environment of the session."""

@@ -417,6 +417,19 @@ class Errand:
 
 
 @workflow.defn(sandboxed=False)
+class Fired:
+    """What schedules start by the thousand: ends at once, or lasts for a while."""
+
+    @workflow.run
+    async def run(self, seconds: float, acts: bool) -> None:
+        """Last for some seconds, and have an effect if `acts`."""
+        if seconds:
+            await workflow.sleep(seconds)
+        if acts:
+            await _act("fired")
+
+
+@workflow.defn(sandboxed=False)
 class Parent:
     """A child between two activities."""
 
@@ -520,6 +533,7 @@ WORKFLOWS = (
     Local,
     LongLocal,
     Errand,
+    Fired,
     Parent,
     Listens,
     Meddles,
