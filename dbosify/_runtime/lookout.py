@@ -19,6 +19,7 @@ from dbosify._store.engine import LOST_CONNECTION
 
 from .batch_role import BatchRole
 from .due import DueRole
+from .retention_role import RetentionRole
 from .schedule_role import ScheduleRole
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Lookout:
         self._due = DueRole(host)
         self._schedules = ScheduleRole(host, look_again=self.look)
         self._batches = BatchRole(host)
+        self._retention = RetentionRole(host)
         self._wake = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._looked_at = 0.0
@@ -59,6 +61,7 @@ class Lookout:
         if self._task is None:
             self._schedules.start()
             self._batches.start()
+            self._retention.start()
             self._task = self._loop.create_task(self._run())
         self.look()
 
@@ -74,6 +77,7 @@ class Lookout:
             self._alarm.cancel()
         await self._schedules.stop()
         await self._batches.stop()
+        await self._retention.stop()
         await self._host.courier.idle()
 
     def look(self) -> None:
