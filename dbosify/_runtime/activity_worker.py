@@ -174,9 +174,15 @@ class ActivityWorker:
 
     # Slots and tasks.
 
+    @property
+    def _queue_rate(self) -> float | None:
+        """Of all workers of the queue together; an operator's word comes first."""
+        told = self.host.queue_rates.get(self.task_queue)
+        return (self.options.queue_rate or None) if told is None else told
+
     def take(self) -> Permit | None:
         """Hold a slot for an eager activity."""
-        if self._stopping or self.options.queue_rate:
+        if self._stopping or self._queue_rate is not None:
             return None
         if self._rate is None:
             return self._slots.try_take()
@@ -248,8 +254,9 @@ class ActivityWorker:
             limit = min(limit, self._rate.allowed())
             if not limit:
                 return self._rate.wait()
-        if self.options.queue_rate:
-            return await self._claim_slowly(limit, self.options.queue_rate)
+        rate = self._queue_rate
+        if rate is not None:
+            return await self._claim_slowly(limit, rate) if rate else None
         return 0.0 if await self._claim_some(limit) == limit else None
 
     async def _claim_slowly(self, limit: int, rate: float) -> float | None:

@@ -30,6 +30,7 @@ from dbosify._model.protos import (
     WorkflowActivation,
     WorkflowActivationCompletion,
 )
+from dbosify._store import queue_configs
 from dbosify._store.claims import Claim
 from dbosify._store.engine import LOST_CONNECTION
 from dbosify._store.errors import StoreError
@@ -147,6 +148,9 @@ class BridgeWorker:
             await host.enter(self, self._client.dbos_config)
             self._entered = True
             await self._instance.enter(host)
+            if self.config.task_types.enable_remote_activities:
+                queue = self.config.task_queue
+                host.queue_rates.update(await queue_configs.rates(host.database, queue))
         except LOST_CONNECTION as error:
             if self._entered:
                 self._entered = False

@@ -119,6 +119,8 @@ class Host:
             lambda: CloseWatcher(self.database, owned=self.owns, hint=self._not_open)
         )
         self._couriers = PerLoop(lambda: Courier(self))
+        self.queue_rates: dict[str, float] = {}
+        """Activities in a second, by their task queue, where operators say so."""
         self.lookouts = PerLoop(lambda: Lookout(self))
         self._lock = threading.Lock()
         self._ready = False

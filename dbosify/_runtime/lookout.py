@@ -126,6 +126,7 @@ class Lookout:
 
     async def _look(self) -> None:
         found = await due.look(self._host.database, self._queues())
+        self._learn_rates(found)
         self._tell_workers(found)
         self._schedules.notice(found)
         if found.batches:
@@ -134,6 +135,17 @@ class Lookout:
             if moment is not None and found.now < moment < found.now + _POLL:
                 self._look_in(moment - found.now)
         await self._due.act(found)
+
+    def _learn_rates(self, found: Due) -> None:
+        for worker in self._workers:
+            rate = found.rates.get(worker.task_queue)
+            known = self._host.queue_rates.get(worker.task_queue)
+            if rate is None:
+                self._host.queue_rates.pop(worker.task_queue, None)
+            else:
+                self._host.queue_rates[worker.task_queue] = rate
+            if rate != known:
+                worker.on_hint("queue", ids.activity_queue(worker.task_queue))
 
     def _queues(self) -> list[str]:
         names = {worker.task_queue for worker in self._workers}

@@ -42,6 +42,7 @@ from .rpc import (
     signal_with_start,
     start,
     system,
+    task_queue_config,
     task_queues,
     terminate,
     time_skipping,
@@ -152,6 +153,7 @@ IMPLEMENTED: dict[str, Rpc] = {
         system.get_cluster_info,
         system.get_system_info,
         task_queues.describe_task_queue,
+        task_queue_config.update_task_queue_config,
         terminate.terminate_workflow_execution,
         time_skipping.get_current_time,
         time_skipping.lock_time_skipping,
@@ -220,7 +222,6 @@ REFUSED_BY_TEMPORAL: dict[str, str] = {
 """What Temporal's server does not answer either as it comes, with its texts."""
 
 _AS_TEMPORAL = "Temporal's server refuses it as well, unless it is configured otherwise"
-_LATER = "not built yet"
 _NO_CLUSTER = "makes sense only in a cluster of Temporal servers"
 _NO_COMPUTE = "dbosify starts no workers"
 _IN_PROCESS = "workers take their tasks from Postgres, not over this service"
@@ -238,7 +239,6 @@ UNIMPLEMENTED: dict[str, str] = {
     "respond_workflow_task_completed": _IN_PROCESS,
     "respond_workflow_task_failed": _IN_PROCESS,
     "shutdown_worker": _IN_PROCESS,
-    "update_task_queue_config": _LATER,
     "update_worker_deployment_version_compute_config": _NO_COMPUTE,
     "validate_worker_deployment_version_compute_config": _NO_COMPUTE,
     "add_or_update_remote_cluster": _NO_CLUSTER,

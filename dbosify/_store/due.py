@@ -6,7 +6,7 @@ the kinds that it names are looked at closer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .engine import Database
@@ -43,6 +43,8 @@ class Due:
     """Task queues that have queries."""
     called: Sequence[str]
     """Task queues that have Nexus operations to be called."""
+    rates: Mapping[str, float]
+    """Activities that may begin in a second, for task queues where operators say so."""
 
 
 async def look(database: Database, queues: Sequence[str]) -> Due:

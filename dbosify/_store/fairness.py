@@ -25,7 +25,7 @@ _LEAST, _MOST = 0.001, 1000.0
 """Between which the server keeps weights."""
 
 
-def _usual(weight: float) -> float:
+def usual(weight: float) -> float:
     """A weight as the server keeps it; what is none, and no number, counts as 1."""
     return min(max(weight, _LEAST), _MOST) if weight > 0 else 1.0
 
@@ -59,7 +59,7 @@ def place(
                     queue,
                     rank(options),
                     key.replace("\0", " "),
-                    _usual(weight),
+                    usual(weight),
                 )
             )
     if not keyed:

@@ -25,7 +25,7 @@ from temporalio.api.workflowservice.v1 import (
 from dbosify._model import clock, limits
 from dbosify._service import errors, validate
 from dbosify._service.context import Context
-from dbosify._store import worker_instances
+from dbosify._store import queue_configs, worker_instances
 from dbosify._store.engine import Database
 from dbosify._store.worker_instances import Backlog
 
@@ -61,10 +61,7 @@ async def describe_task_queue(
     kind = request.task_queue_type or _WORKFLOWS
     response = DescribeTaskQueueResponse(pollers=_pollers(workers, kind))
     response.versioning_info.current_version = "__unversioned__"
-    response.effective_rate_limit.requests_per_second = _SERVER_LIMIT
-    response.effective_rate_limit.rate_limit_source = (
-        RateLimitSource.RATE_LIMIT_SOURCE_SYSTEM
-    )
+    await _show_config(context, request, kind, response)
     if request.report_stats:
         waiting = await _backlog(context, kind)(context.database, queue)
         response.stats.CopyFrom(_stats(context, waiting))
@@ -73,6 +70,23 @@ async def describe_task_queue(
         for each in waiting:
             by_key[_USUAL_PRIORITY + each.priority].CopyFrom(_stats(context, (each,)))
     return response
+
+
+async def _show_config(
+    context: Context,
+    request: DescribeTaskQueueRequest,
+    kind: int,
+    response: DescribeTaskQueueResponse,
+) -> None:
+    config = await queue_configs.find(context.database, request.task_queue.name, kind)
+    rate = None if config is None else queue_configs.rate_of(config)
+    if config is not None and request.report_config:
+        response.config.CopyFrom(config)
+    source, shown = RateLimitSource.RATE_LIMIT_SOURCE_SYSTEM, float(_SERVER_LIMIT)
+    if rate is not None and rate < _SERVER_LIMIT:
+        source, shown = RateLimitSource.RATE_LIMIT_SOURCE_API, rate
+    response.effective_rate_limit.requests_per_second = shown
+    response.effective_rate_limit.rate_limit_source = source
 
 
 async def _enhanced(

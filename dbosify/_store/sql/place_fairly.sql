@@ -1,7 +1,9 @@
 -- Give a turn's queued activities the places that their fairness keys have earned.
 -- Index: idx_workflow_status_in_flight_v2, primary keys; after lock_fairness.sql.
 WITH asked AS (
-  SELECT t.*, sum(%(stride)s::float8 / t.weight) OVER (
+  SELECT t.*, sum(
+    %(stride)s::float8 / coalesce((c.weights ->> t.fairness_key)::float8, t.weight)
+  ) OVER (
     PARTITION BY t.queue_name, t.priority, t.fairness_key ORDER BY t.number
   ) AS steps
   FROM unnest(
@@ -9,6 +11,8 @@ WITH asked AS (
     %(keys)s::text[], %(weights)s::float8[]
   ) WITH ORDINALITY
     AS t (task_id, queue_name, priority, fairness_key, weight, number)
+  LEFT JOIN {schema}.dbosify_queue_configs c
+    ON c.task_queue = substr(t.queue_name, length('activity:') + 1) AND c.kind = 2
   WHERE EXISTS (
     SELECT FROM {schema}.workflow_status run
     WHERE run.workflow_uuid = %(workflow_uuid)s AND run.owner_xid = %(token)s

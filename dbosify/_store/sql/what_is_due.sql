@@ -91,4 +91,10 @@ SELECT
       ORDER BY n.due_at LIMIT 1
     ) <= (SELECT now FROM moment)
   ) AS called,
+  (
+    SELECT coalesce(jsonb_object_agg(c.task_queue, c.rate), '{{}}')
+    FROM {schema}.dbosify_queue_configs c
+    WHERE c.task_queue = ANY (%(queues)s::text[]) AND c.kind = 2
+      AND c.rate IS NOT NULL
+  ) AS rates,
   (EXTRACT(epoch FROM (SELECT now FROM moment)))::float8 AS now
