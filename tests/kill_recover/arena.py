@@ -23,16 +23,21 @@ from typing import Any
 
 from dbosify._runtime.faults import Point
 from dbosify.api.enums.v1 import EventType
+from dbosify.api.nexus.v1 import EndpointSpec
+from dbosify.api.operatorservice.v1 import CreateNexusEndpointRequest
 from dbosify.client import Client, WorkflowHistory, WorkflowUpdateFailedError
 from dbosify.service import RPCError
 from tests.kill_recover import evidence
 from tests.kill_recover.cases import Scenario
-from tests.kill_recover.orders import start_options
+from tests.kill_recover.orders import NAMESPACE, start_options
 from tests.kill_recover.processes import GoneError, Reins, Stable
 from tests.waiting import eventually
 
 RECOVERY = 10.0
 """Seconds from a death to the end of the run: the promise."""
+
+NEXUS_RECOVERY = 40.0
+"""Likewise if a handler's call must be made again."""
 
 SHORT_LEASE = {"DBOSIFY_LEASE_SECONDS": "1.5"}
 """For victims, so that a session of many deaths ends in time."""
@@ -121,7 +126,8 @@ class Arena:
         settings = lease | ({"DBOSIFY_FAULT": fault} if fault else {})
         async with self.stable.process(**settings) as victim:
             case = Case(scenario, victim, f"{scenario.name}, {fault or 'unhurt'}")
-            await victim.order(do="serve", queue=case.queue, **scenario.options)
+            options = {"nexus": scenario.nexus, **scenario.options}
+            await victim.order(do="serve", queue=case.queue, **options)
             yield case
 
     @asynccontextmanager
@@ -131,7 +137,7 @@ class Arena:
         """A victim, and the rescuer on the same queue; see :meth:`victim`."""
         async with (
             self.victim(scenario, fault, lease) as case,
-            self.serving(self.rescuer, case.queue),
+            self.serving(self.rescuer, case.queue, nexus=scenario.nexus),
         ):
             yield case
 
@@ -148,9 +154,11 @@ class Arena:
             yield list(await asyncio.gather(*map(stack.enter_async_context, made)))
 
     @asynccontextmanager
-    async def serving(self, worker: Reins, queue: str) -> AsyncIterator[None]:
+    async def serving(
+        self, worker: Reins, queue: str, *, nexus: bool = False
+    ) -> AsyncIterator[None]:
         """A process serves a queue while the block runs."""
-        await worker.order(do="serve", queue=queue)
+        await worker.order(do="serve", queue=queue, nexus=nexus)
         try:
             yield
         finally:
@@ -216,6 +224,8 @@ class Arena:
     async def begin(self, case: Case) -> None:
         """Start the run for its worker, and send it its signals."""
         scenario = case.scenario
+        if scenario.nexus:
+            await self._open_endpoint(case)
         if scenario.queued:
             await self.client.start_workflow(
                 scenario.workflow.__name__,
@@ -228,8 +238,19 @@ class Arena:
             await self.start_in(case.victim, case)
         for number, word in enumerate(scenario.signals):
             await self._signal(case, number, word)
+        if scenario.cancelled:
+            await eventually(lambda: self.waits(case), patience=RECOVERY)
+            await self.client.get_workflow_handle(case.workflow_id).cancel()
         if scenario.updates:
             case.updating = asyncio.create_task(self._update(case))
+
+    async def _open_endpoint(self, case: Case) -> None:
+        spec = EndpointSpec(name=case.queue)
+        spec.target.worker.namespace = NAMESPACE
+        spec.target.worker.task_queue = case.queue
+        await self.client.operator_service.create_nexus_endpoint(
+            CreateNexusEndpointRequest(spec=spec)
+        )
 
     async def start_in(self, process: Reins, case: Case) -> None:
         """Let a process start the run for its own worker, if it lives so long."""
@@ -239,7 +260,7 @@ class Arena:
                 workflow=case.scenario.workflow.__name__,
                 workflow_id=case.workflow_id,
                 queue=case.queue,
-                args=list(case.scenario.args),
+                args=[case.queue] if case.scenario.nexus else list(case.scenario.args),
                 options=dict(case.scenario.start),
             )
 
@@ -307,7 +328,8 @@ class Arena:
     async def result(self, case: Case) -> Any:
         """The run's result, within the time that a recovery may take."""
         handle = self.client.get_workflow_handle(case.workflow_id)
-        left = RECOVERY - (time.monotonic() - case.since)
+        patience = NEXUS_RECOVERY if case.scenario.nexus else RECOVERY
+        left = patience - (time.monotonic() - case.since)
         try:
             result = await asyncio.wait_for(handle.result(), left)
             if case.updating is not None:
@@ -319,6 +341,6 @@ class Arena:
                 for history in await self.histories(case)
             ]
             raise AssertionError(
-                f"{case.label}: not over after {RECOVERY:.0f} s: {events};"
+                f"{case.label}: not over after {patience:.0f} s: {events};"
                 f" the rescuer says: {self.rescuer.said}"
             ) from None

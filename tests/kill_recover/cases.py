@@ -17,6 +17,7 @@ from tests.kill_recover.scenarios import (
     SIGNALS,
     TOP,
     UPDATES,
+    Calls,
     Chain,
     Dawdles,
     Fragile,
@@ -32,6 +33,7 @@ from tests.kill_recover.scenarios import (
     Sequential,
     Signals,
     SpokenFor,
+    Stops,
     Timers,
     Updates,
 )
@@ -77,6 +79,10 @@ class Scenario:
         start: Options of the start, as `orders.start_options` takes them.
         endings: How the runs of the chain end, if not by continue-as-new until the
             last completes.
+        cancelled: Whether it is asked to end, once it waits.
+        nexus: Whether it calls the workers' Nexus handlers; it is told by which
+            endpoint. A call that its handler did not live to answer is made again when
+            its time is over, so that the recovery takes longer.
     """
 
     name: str
@@ -93,6 +99,8 @@ class Scenario:
     elsewhere: str = ""
     start: Mapping[str, Any] = field(default_factory=dict)
     endings: Sequence[str] = ()
+    cancelled: bool = False
+    nexus: bool = False
 
     @property
     def never_passed(self) -> Mapping[Point, str]:
@@ -348,6 +356,29 @@ SCENARIOS = (
             Point.AFTER_DELIVERY: range(1, 7),
         },
         never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
+        elsewhere="sequential activities",
+    ),
+    Scenario(
+        "cancellation",
+        Stops,
+        [["before", "cleaned up"]],
+        hits=_turns(4) | _activities(2),
+        never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
+        cancelled=True,
+    ),
+    Scenario(
+        "nexus operations",
+        Calls,
+        [["hello you", "errand"]],
+        # What the caller passes for sure: the rescuer may serve the calls, and run the
+        # workflow behind the second.
+        hits={
+            Point.AFTER_COMMIT: [1, 2, 3],
+            Point.BEFORE_DELIVERY: [1, 2],
+            Point.AFTER_DELIVERY: [1, 2],
+        },
+        never=_ADOPTED | _NO_TIMER | _NO_HEARTBEAT,
+        nexus=True,
         elsewhere="sequential activities",
     ),
 )

@@ -19,7 +19,7 @@ import tests
 
 ROOT = Path(tests.__file__).parent.parent
 
-STARTUP_PATIENCE = 30.0
+STARTUP_PATIENCE = 60.0
 """Seconds for a process to import everything and connect, beside several others."""
 
 END_PATIENCE = 15.0

@@ -468,6 +468,21 @@ class Listens:
 
 
 @workflow.defn(sandboxed=False)
+class Stops:
+    """Waits until it is to end, and cleans up."""
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Do a thing, and another when that is over."""
+        before = await _act("before")
+        try:
+            await workflow.wait_condition(lambda: False)
+        except asyncio.CancelledError:
+            return [before, await _act("cleaned up")]
+        return [before]
+
+
+@workflow.defn(sandboxed=False)
 class Meddles:
     """Signals one workflow and cancels another, neither of them as its child."""
 
@@ -536,6 +551,7 @@ WORKFLOWS = (
     Fired,
     Parent,
     Listens,
+    Stops,
     Meddles,
 )
 """What every worker serves."""

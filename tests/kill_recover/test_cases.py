@@ -19,7 +19,8 @@ async def test_an_undisturbed_run_passes_the_points_as_the_tables_say(
     async with AsyncExitStack() as stack:
         worker = await stack.enter_async_context(arena.stable.process())
         case = Case(scenario, worker, f"{scenario.name}, undisturbed")
-        await worker.order(do="serve", queue=case.queue, **scenario.options)
+        options = {"nexus": scenario.nexus, **scenario.options}
+        await worker.order(do="serve", queue=case.queue, **options)
         if not scenario.options.get("activities", True):
             rescuer = arena.serving(arena.rescuer, case.queue)
             await stack.enter_async_context(rescuer)
