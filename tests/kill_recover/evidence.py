@@ -211,8 +211,9 @@ def check_effects(
             # Who completes one from outside need not wait for what the attempt does.
             assert activity.attempt in numbers or activity.activity_id == HANDED
         elif activity.outcome != "left":
-            # Only an activity that must not be tried again may be lost.
-            assert activity.outcome == "timed_out"
+            # Only an activity that must not be tried again may be lost: with a worker
+            # that died, or that left and told it so.
+            assert activity.outcome in ("timed_out", "failed")
             assert attempts == 1
     known = {activity.activity_id for activity in activities}
     assert {effect.activity_id for effect in done} <= known
