@@ -64,8 +64,15 @@ class Season:
         self._struck.clear()
 
     def victim(self) -> Member:
-        """Whom it strikes: nobody who has enough trouble with another disaster."""
-        spared = [m for m in self.fleet.members if m not in self._struck]
+        """Whom it strikes: nobody who has enough trouble with another disaster.
+
+        Raises:
+            GoneError: There is nobody.
+        """
+        living = (member for member in self.fleet.members if member.reins.alive)
+        spared = [member for member in living if member not in self._struck]
+        if not spared:
+            raise GoneError
         member = self.chance.choice(spared)
         self._struck.append(member)
         return member
@@ -123,6 +130,8 @@ async def replace_gracefully(season: Season) -> None:
     """A rolling restart's one step."""
     member = season.victim()
     await season.newcomer(clock=season.clock())
+    if not member.reins.alive:
+        raise GoneError
     await season.fleet.dismiss(member)
 
 

@@ -128,13 +128,22 @@ class Fleet:
         await member.stack.aclose()
 
     async def executor_of(self, member: Member) -> str:
-        """By which name the database knows a process."""
+        """By which name the database knows a process.
+
+        Raises:
+            GoneError: The process has ended.
+            AssertionError: The database does not know it.
+        """
 
         async def known() -> str:
-            return (await evidence.leases(self.url))[member.reins.pid]
+            if not member.reins.alive:
+                raise GoneError
+            found = (await evidence.leases(self.url)).get(member.reins.pid)
+            assert found, f"has no lease: {member.reins.said}"
+            return found
 
         # One that was struck before may have to take a new lease first.
-        trouble = (KeyError, psycopg.OperationalError)
+        trouble = (AssertionError, psycopg.OperationalError)
         return await eventually(known, retry_on=trouble, patience=LEASE_PATIENCE)
 
     async def fill(self, wanted: int) -> None:

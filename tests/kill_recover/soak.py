@@ -32,7 +32,7 @@ from tests.kill_recover.ledger import (
     differences,
     go,
 )
-from tests.kill_recover.processes import Stable
+from tests.kill_recover.processes import GoneError, Stable
 
 MEMBERS = 3
 
@@ -158,6 +158,8 @@ class Soak:
     async def _befall(self, name: str) -> None:
         try:
             await DISASTERS[name](self._season)
+        except (GoneError, ProcessLookupError):
+            return  # whom it should strike ended before, in a disaster's wake
         except AssertionError as error:
             self._note(self._outcome.lost, f"{name}: {error}")
         self._outcome.faults[name] += 1
