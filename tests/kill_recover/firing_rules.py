@@ -131,16 +131,19 @@ def _wrongly_skipped(
 def _wrongly_replaced(times: Sequence[datetime], runs: Sequence[Run]) -> Iterator[str]:
     """A time that waits for another's end is left out if the next one comes first.
 
-    Temporal counts it nowhere. So whatever came after it was the newest time when it
-    was started; the last time of all is never left out, and waits as long as it must.
+    Temporal counts it nowhere. What replaces it was the newest time when it was
+    started, or came while what ran before them all was still there; the last time of
+    all is never left out, and waits as long as it must.
     """
     for time in _left_out(times, runs):
+        before = [run.closed for run in runs if run.nominal < time]
         after = [run for run in runs if run.nominal > time]
-        newest = after and (
+        replaced = after and (
             after[0].nominal == times[-1]
             or after[0].started < after[0].nominal + EVERY + CLOCKS
+            or (before and after[0].nominal < max(before) + CLOCKS)
         )
-        if not newest:
+        if not replaced:
             yield f"{time}: missed"
 
 

@@ -97,3 +97,10 @@ def test_an_action_is_ended_only_by_a_policy_that_ends_it() -> None:
 def test_a_time_that_waits_is_replaced_by_the_next_one() -> None:
     runs = [run(0, lasts=2.2), run(2, late=0.4), run(3), run(4)]
     assert found(POLICIES.TERMINATE_OTHER, runs) == ""
+
+
+def test_what_replaces_others_that_wait_may_be_started_late() -> None:
+    runs = [run(0, lasts=3.2), run(3, late=2), run(4, late=1.5)]
+    assert found(POLICIES.TERMINATE_OTHER, runs) == ""
+    runs[0] = run(0, lasts=0.5)
+    assert f"{TIMES[1]}: missed" in found(POLICIES.TERMINATE_OTHER, runs)
