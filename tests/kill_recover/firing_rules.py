@@ -20,6 +20,11 @@ EVERY = timedelta(seconds=1)
 CLOCKS = timedelta(seconds=0.5)
 """By so much the moments that two processes write down may be off."""
 
+DECIDING = timedelta(seconds=5)
+"""What may pass, on a machine with much to do, from the moment that a schedule decides
+on to the one that is written into the run: a transaction that stands still longer is
+broken off."""
+
 ENDINGS = {
     ScheduleOverlapPolicy.CANCEL_OTHER: WorkflowExecutionStatus.CANCELED,
     ScheduleOverlapPolicy.TERMINATE_OTHER: WorkflowExecutionStatus.TERMINATED,
@@ -140,11 +145,12 @@ def _wrongly_replaced(times: Sequence[datetime], runs: Sequence[Run]) -> Iterato
         after = [run for run in runs if run.nominal > time]
         replaced = after and (
             after[0].nominal == times[-1]
-            or after[0].started < after[0].nominal + EVERY + CLOCKS
+            or after[0].started < after[0].nominal + EVERY + DECIDING
             or (before and after[0].nominal < max(before) + CLOCKS)
         )
         if not replaced:
-            yield f"{time}: missed"
+            ended = max(before, default=None)
+            yield f"{time}: missed; {ended} was free, then {after[:1]}"
 
 
 def _left_out(times: Sequence[datetime], runs: Sequence[Run]) -> list[datetime]:

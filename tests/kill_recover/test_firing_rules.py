@@ -55,8 +55,8 @@ def test_two_runs_for_a_time_are_wrong(policy: ScheduleOverlapPolicy) -> None:
 def test_a_time_without_a_run_is_missed_if_nothing_ran_then(
     policy: ScheduleOverlapPolicy,
 ) -> None:
-    late = run(4, late=3)  # what replaces another comes in its own second
-    runs = [*ALL[:2], run(3, late=3, lasts=0.5), late]
+    # What replaces another is the newest there is, so it is not late by itself.
+    runs = [*ALL[:2], run(3, late=7, lasts=0.5), run(4, late=7)]
     assert f"{TIMES[2]}: missed" in found(policy, runs, skipped=1)
 
 
@@ -100,7 +100,7 @@ def test_a_time_that_waits_is_replaced_by_the_next_one() -> None:
 
 
 def test_what_replaces_others_that_wait_may_be_started_late() -> None:
-    runs = [run(0, lasts=3.2), run(3, late=2), run(4, late=1.5)]
+    runs = [run(0, lasts=3.2), run(3, late=7), run(4, late=7)]
     assert found(POLICIES.TERMINATE_OTHER, runs) == ""
     runs[0] = run(0, lasts=0.5)
     assert f"{TIMES[1]}: missed" in found(POLICIES.TERMINATE_OTHER, runs)
