@@ -97,3 +97,6 @@ def task_started_fields(activation: WorkflowActivation, started: HistoryEvent) -
     activation.suggest_continue_as_new_reasons.extend(
         attributes.suggest_continue_as_new_reasons
     )
+    activation.target_worker_deployment_version_changed = (
+        attributes.target_worker_deployment_version_changed
+    )

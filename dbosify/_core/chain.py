@@ -8,15 +8,16 @@ Temporal's server carries over: the start as it was, not what the workflow upser
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from temporalio.api.history.v1 import WorkflowExecutionTimedOutEventAttributes
 
-from dbosify._model import clock, cron, failures
+from dbosify._model import clock, cron, failures, versioning
 from dbosify._model.effects import Close, NewRun
 from dbosify._model.protos import (
     Callback,
     ContinueAsNewInitiator,
+    ContinueAsNewVersioningBehavior,
     EventType,
     Failure,
     HistoryEvent,
@@ -24,14 +25,20 @@ from dbosify._model.protos import (
     RetryState,
     SearchAttributes,
     Timestamp,
+    WorkerDeploymentVersion,
     WorkflowExecutionStartedEventAttributes,
     WorkflowExecutionStatus,
 )
 from dbosify._model.registered import Registered
+from dbosify._model.versioning import Versioning
 
 from .retry import Verdict, decide
 
 _CRON = ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE
+_CONTINUED = ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW
+_AS_BEFORE = (
+    ContinueAsNewVersioningBehavior.CONTINUE_AS_NEW_VERSIONING_BEHAVIOR_UNSPECIFIED
+)
 _RETRY = ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_RETRY
 
 
@@ -50,6 +57,10 @@ class Chain:
     """What the task's commands speak of; None in a replay."""
     callbacks: Sequence[Callback] = ()
     """Of those who joined the run and want to be told of the chain's end."""
+    versioning: Versioning = field(default_factory=Versioning)
+    """Where the run belongs."""
+    target: WorkerDeploymentVersion | None = None
+    """Where runs go that are new."""
 
     @property
     def attributes(self) -> WorkflowExecutionStartedEventAttributes:
@@ -117,8 +128,31 @@ class Chain:
         self,
         started: WorkflowExecutionStartedEventAttributes,
         initiator: ContinueAsNewInitiator.ValueType,
+        initial: ContinueAsNewVersioningBehavior.ValueType = _AS_BEFORE,
     ) -> None:
-        """Make `started` the start of the next run."""
+        """Make `started` the start of the next run.
+
+        Args:
+            started: is changed.
+            initiator: why there is a next run.
+            initial: on which version it is to begin, if not where this one is.
+        """
+        # A retry stays on a version only if the run had not chosen it itself, and a
+        # cron's next run begins like any new one.
+        pinned = (
+            initiator == _CONTINUED
+            and started.task_queue.name == self.attributes.task_queue.name
+        ) or (
+            initiator == _RETRY and self.attributes.HasField("inherited_pinned_version")
+        )
+        notices = self.versioning.notices(self.target)
+        versioning.inherit(
+            started,
+            self.versioning,
+            pinned=pinned,
+            initial=initial,
+            declined=self.target if notices else None,
+        )
         started.continued_execution_run_id = self.run_id
         started.original_execution_run_id = self.next_run_id
         started.initiator = initiator

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from temporalio.api.enums.v1 import TaskQueueKind
 
-from dbosify._model import clock
+from dbosify._model import clock, versioning
 from dbosify._model.nulls import without_nulls
 from dbosify._model.policies import fill_defaults
 from dbosify._model.protos import (
@@ -126,6 +126,7 @@ def started(
     if attributes.indexed_fields:
         result.search_attributes.CopyFrom(attributes)
     _ancestors(result, chain)
+    versioning.inherit(result, chain.versioning)
     if parent.HasField("priority"):
         result.priority.CopyFrom(parent.priority)
     if source.HasField("priority"):

@@ -167,7 +167,11 @@ def _continue_as_new(
     policy = source if source.HasField("retry_policy") else old
     if policy.HasField("retry_policy"):
         started.retry_policy.CopyFrom(policy.retry_policy)
-    chain.link(started, ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW)
+    chain.link(
+        started,
+        ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW,
+        source.initial_versioning_behavior,
+    )
     backoff = clock.seconds(source.backoff_start_interval)
     return _terminal(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
@@ -187,7 +191,8 @@ def _continued_event(
 ) -> WorkflowExecutionContinuedAsNewEventAttributes:
     old = chain.started.workflow_execution_started_event_attributes
     event = WorkflowExecutionContinuedAsNewEventAttributes(
-        new_execution_run_id=chain.next_run_id
+        new_execution_run_id=chain.next_run_id,
+        initial_versioning_behavior=source.initial_versioning_behavior,
     )
     event.workflow_type.name = source.workflow_type or old.workflow_type.name
     event.task_queue.name = source.task_queue or old.task_queue.name

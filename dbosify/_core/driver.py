@@ -21,6 +21,7 @@ from dbosify._model.protos import (
     HistoryEvent,
     Timestamp,
     UpdateRequest,
+    WorkerDeploymentVersion,
     WorkflowActivation,
     WorkflowActivationCompletion,
     WorkflowActivationJob,
@@ -87,7 +88,7 @@ class RunDriver:
         self.attempt = 1
         self.closed = False
         self.time = Timestamp()
-        self.versions = Versions(worker.build_id)
+        self.versions = Versions(worker.build_id, worker.version)
         self.properties = Properties()
         self.started: HistoryEvent | None = None
         self.translator = Translator()
@@ -105,6 +106,7 @@ class RunDriver:
         self._speculative: tuple[Mark, HistoryEvent, Timestamp] | None = None
         """What was there before a task that only shows updates."""
         self._next_run_id = ""
+        self._target: WorkerDeploymentVersion | None = None
 
     # What others may ask of it.
 
@@ -144,6 +146,7 @@ class RunDriver:
         self.started = events[0]
         started = events[0].workflow_execution_started_event_attributes
         self.properties.load(events)
+        self.versions.load(events)
         self.translator.carried.CopyFrom(started.search_attributes)
         self.time.CopyFrom(events[0].event_time)
         self._batches = deque(past.batches)
@@ -194,6 +197,7 @@ class RunDriver:
         next_run_id: str,
         request_id: str,
         sent_updates: Sequence[UpdateRequest] = (),
+        target: WorkerDeploymentVersion | None = None,
     ) -> WorkflowActivation | Waits | Turn | TaskFailed:
         """Start a workflow task with new events.
 
@@ -203,19 +207,23 @@ class RunDriver:
             next_run_id: taken if the run continues as a new one.
             request_id: of the WorkflowTaskStarted event.
             sent_updates: that the workflow has not answered, oldest first.
+            target: the version of the worker deployment that new runs go to.
 
         Returns:
             The activation, or the finished turn if the workflow need not hear of it
             and waits for no local activity, or a failure if the news make no sense.
         """
-        self._next_run_id = next_run_id
+        self._next_run_id, self._target = next_run_id, target
         self._link(news)
         self._speculative = None
         if not news and not self.has_backlog:
             self._speculative = self._tail.mark(), self._task_started, self.time
         self._tail.begin(now, news)
         started = self._tail.start_task(
-            self._start_event, attempt=self.attempt, request_id=request_id
+            self._start_event,
+            attempt=self.attempt,
+            request_id=request_id,
+            target_changed=self.versions.run.notices(target),
         )
         fresh, self._backlog = [*self._backlog, *news], []
         self._advance(started)
@@ -261,6 +269,18 @@ class RunDriver:
             self._outgoing.extend(out.commands)
             return self._end_live_task()
         self._tail.fail_task(self._task_started, failed)
+        return Turn(tuple(self._tail.events))
+
+    def leave_task(self, news: Sequence[HistoryEvent], *, now: Timestamp) -> Turn:
+        """Record news for another worker; the driver only counts events.
+
+        Args:
+            news: that nobody has been given.
+            now: the database's time.
+        """
+        self._link(news)
+        self._tail.begin(now, news)
+        self._tail.schedule_task(self._start_event, self.attempt)
         return Turn(tuple(self._tail.events))
 
     def query(self, jobs: Sequence[WorkflowActivationJob]) -> WorkflowActivation:
@@ -317,6 +337,9 @@ class RunDriver:
     ) -> Outcome:
         success = completion.successful
         self.versions.use(success.used_internal_flags)
+        self.versions.behavior = (
+            success.versioning_behavior or self.worker.default_behavior
+        )
         out = self._output()
         chain = self._chain(registered)
         for source in success.commands:
@@ -478,8 +501,9 @@ class RunDriver:
         if self._speculative is not None and not commands:
             return self._drop_task(out)
         completed = self._tail.complete_task(
-            self._task_started, self.versions.new_flags
+            self._task_started, self.versions.new_flags, self.versions.behavior
         )
+        self.versions.complete_task(completed)
         for command in commands:
             event = HistoryEvent(event_type=command.event_type)
             attributes = getattr(event, command.attributes_field)
@@ -540,11 +564,14 @@ class RunDriver:
             namespace=self.namespace,
             registered=registered,
             callbacks=self.properties.callbacks,
+            versioning=self.versions.current,
+            target=self._target,
         )
 
     def _link(self, news: Sequence[HistoryEvent]) -> None:
         """Point news at events of this run that whoever sent them cannot know."""
         self.properties.join(news)
+        self.versions.run = self.versions.run.after(news)
         for event in news:
             machine = self.translator.by_event.get(opened_by(event))
             if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:

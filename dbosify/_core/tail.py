@@ -19,7 +19,13 @@ from temporalio.api.history.v1 import (
 
 from dbosify._model import links
 from dbosify._model.effects import TaskFailed
-from dbosify._model.protos import EventType, HistoryEvent, Timestamp
+from dbosify._model.protos import (
+    EventType,
+    HistoryEvent,
+    Timestamp,
+    VersioningBehavior,
+    WorkerDeploymentVersion,
+)
 
 CORE_FLAGS = (1, 2, 3)
 """Ids and types checked on replay; patches upsert a search attribute; the terminal
@@ -36,6 +42,12 @@ class Worker:
 
     identity: str
     build_id: str = ""
+    version: WorkerDeploymentVersion | None = None
+    """Of the worker deployment that it is a part of."""
+    default_behavior: VersioningBehavior.ValueType = (
+        VersioningBehavior.VERSIONING_BEHAVIOR_UNSPECIFIED
+    )
+    """Of workflows whose code has no opinion of new versions."""
     sdk_name: str = "temporal-python"
     sdk_version: str = ""
     suggest_after: int = SUGGEST_EVENTS
@@ -100,16 +112,28 @@ class Tail:
         self.size += event.ByteSize()
 
     def start_task(
-        self, start: HistoryEvent, *, attempt: int, request_id: str
+        self,
+        start: HistoryEvent,
+        *,
+        attempt: int,
+        request_id: str,
+        target_changed: bool = False,
     ) -> HistoryEvent:
-        """Schedule a workflow task, unless one is open, and start it."""
-        if not self.scheduled_event_id:
-            self._schedule_task(start, attempt)
+        """Schedule a workflow task, unless one is open, and start it.
+
+        Args:
+            start: of the run.
+            attempt: of the task.
+            request_id: of whoever starts it.
+            target_changed: whether new runs go to another version of the deployment.
+        """
+        self.schedule_task(start, attempt)
         attributes = WorkflowTaskStartedEventAttributes(
             scheduled_event_id=self.scheduled_event_id,
             identity=self._worker.identity,
             request_id=request_id,
             history_size_bytes=self.size,
+            target_worker_deployment_version_changed=target_changed,
         )
         reasons = SuggestContinueAsNewReason
         if self.last_event_id + 1 > self._worker.suggest_after:
@@ -132,13 +156,17 @@ class Tail:
         return event
 
     def complete_task(
-        self, started: HistoryEvent, new_flags: Iterable[int]
+        self,
+        started: HistoryEvent,
+        new_flags: Iterable[int],
+        behavior: VersioningBehavior.ValueType,
     ) -> HistoryEvent:
         """Complete the open task.
 
         Args:
             started: the task's WorkflowTaskStarted event.
             new_flags: SDK flags used in this task for the first time.
+            behavior: what the code wants new versions to mean to the run.
         """
         attributes = WorkflowTaskCompletedEventAttributes(
             scheduled_event_id=self.scheduled_event_id,
@@ -153,6 +181,11 @@ class Tail:
             self.flags_written = True
         metadata.lang_used_flags.extend(sorted(new_flags))
         attributes.worker_version.build_id = self._worker.build_id
+        version = self._worker.version
+        if version is not None:
+            attributes.versioning_behavior = behavior
+            attributes.worker_deployment_name = version.deployment_name
+            attributes.deployment_version.CopyFrom(version)
         event = HistoryEvent(
             event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
             workflow_task_completed_event_attributes=attributes,
@@ -177,7 +210,10 @@ class Tail:
             )
         )
 
-    def _schedule_task(self, start: HistoryEvent, attempt: int) -> None:
+    def schedule_task(self, start: HistoryEvent, attempt: int) -> None:
+        """Schedule a workflow task, unless one is open."""
+        if self.scheduled_event_id:
+            return
         attributes = WorkflowTaskScheduledEventAttributes(attempt=attempt)
         attributes.task_queue.name = self._task_queue
         attributes.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL

@@ -79,6 +79,16 @@ def activity_queue(task_queue: str) -> str:
     return ACTIVITY_QUEUE_PREFIX + task_queue
 
 
+def version_queue(task_queue: str, version_id: int) -> str:
+    """The DBOS queue of a version's tasks in a Temporal task queue.
+
+    Args:
+        task_queue: its name.
+        version_id: of a worker deployment's version; 0 for workers without one.
+    """
+    return f"/_sys/v{version_id}/{task_queue}" if version_id else task_queue
+
+
 def random_seed(run_id: str) -> int:
     """The seed that Temporal's core derives from a run id.
 

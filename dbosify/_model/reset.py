@@ -29,6 +29,7 @@ from .protos import (
     WorkflowTaskFailedCause,
 )
 from .upserts import put
+from .versioning import Versioning
 
 _IDENTITY = "history-service"
 _EMPTY_UUID = "emptyUuid"
@@ -74,6 +75,7 @@ class Reset:
         new_run_id: The run that goes on from there.
         signals: Whether signals that came later are sent again.
         updates: Whether updates that were accepted later are.
+        changes: Events of the new run's own: of other options, say.
     """
 
     finish_event_id: int
@@ -82,6 +84,7 @@ class Reset:
     new_run_id: str
     signals: bool = True
     updates: bool = True
+    changes: Sequence[HistoryEvent] = ()
 
 
 @dataclass(slots=True)
@@ -96,6 +99,7 @@ class Fork:
         updates: What it is sent again, besides the events of `added`.
         memo: As it is at that point.
         search_attributes: Likewise.
+        versioning: Where it belongs.
     """
 
     kept: list[HistoryEvent]
@@ -105,6 +109,7 @@ class Fork:
     updates: list[UpdateRequest] = field(default_factory=list)
     memo: Memo = field(default_factory=Memo)
     search_attributes: SearchAttributes = field(default_factory=SearchAttributes)
+    versioning: Versioning = field(default_factory=Versioning)
 
 
 def fork(
@@ -142,6 +147,10 @@ def fork(
             _append(result, again, now)
         elif event.event_type in (_ADMITTED, _ACCEPTED) and reset.updates:
             _admit(result, event, known, now)
+    for event in reset.changes:
+        _append(result, event, now)
+    for event in (*result.kept, *result.added):
+        result.versioning.learn(event)
     _append(result, _task(result.kept[0]), now)
     return result
 

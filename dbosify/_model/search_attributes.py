@@ -11,7 +11,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -351,6 +351,15 @@ def document(payload: Payload) -> dict[str, Any] | None:
 def as_sent(kept: Mapping[str, Any]) -> Payload:
     """The payload that a document was made of."""
     return _payload(kept, [kept["value"]] if kept.get("listed") else kept["value"])
+
+
+def keywords(values: Mapping[str, str | Sequence[str]]) -> dict[str, dict[str, Any]]:
+    """What the database keeps of keywords and lists of them, by name."""
+    return {
+        name: {"type": KEYWORD if isinstance(value, str) else KEYWORD_LIST}
+        | {"value": value}
+        for name, value in values.items()
+    }
 
 
 PAUSE_INFO = "TemporalPauseInfo"

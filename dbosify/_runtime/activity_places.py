@@ -7,6 +7,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from dbosify._model.activity import ActivityRow
+from dbosify._model.protos import WorkerDeploymentVersion
+from dbosify._model.routes import ACTIVITY
 
 from .held_activity import HeldActivity, Run
 from .slots import Permit
@@ -17,15 +19,23 @@ if TYPE_CHECKING:
 
 
 class ActivityPlaces:
-    """Where a run's activities may run in its own process, on its own loop."""
+    """Where a run's activities may run in its own process, on its own loop.
 
-    def __init__(self, host: Host) -> None:
+    Args:
+        host: of the namespace.
+        version: of the run's worker, if it is part of a worker deployment.
+    """
+
+    def __init__(self, host: Host, version: WorkerDeploymentVersion | None) -> None:
         self._host = host
+        self._version = version
         self._taken: dict[str, deque[tuple[ActivityWorker, Permit]]] = {}
 
     def take(self, task_queue: str) -> bool:
         """Hold a slot of a worker for `task_queue`, if one is free here."""
-        for worker in self._host.activity_workers(task_queue):
+        if self._version is None and (task_queue, ACTIVITY) in self._host.routes:
+            return False
+        for worker in self._host.activity_workers(task_queue, self._version):
             if worker.loop is not asyncio.get_running_loop():
                 continue
             permit = worker.take()

@@ -54,6 +54,8 @@ class ActivityOptions:
 
     namespace: str
     task_queue: str
+    queue: str
+    """Of the activities of the worker's version in the task queue."""
     identity: str
     max_throttle: float
     default_throttle: float
@@ -280,8 +282,7 @@ class ActivityWorker:
         try:
             rows = await activities.claim(
                 self.host.database,
-                self.task_queue,
-                self.host.new_owner(),
+                self.host.new_owner(self.options.queue),
                 identity=self.options.identity,
                 now=self.host.clock.seconds(),
                 limit=limit,

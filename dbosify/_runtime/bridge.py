@@ -17,7 +17,7 @@ import temporalio.service
 from temporalio.bridge.temporal_sdk_bridge import PollShutdownError
 from temporalio.common import WorkerDeploymentVersion
 
-from dbosify._model import limits
+from dbosify._model import ids, limits, protos
 from dbosify._model.protos import (
     ActivityHeartbeat,
     ActivityTask,
@@ -89,7 +89,8 @@ class BridgeWorker:
         client.assert_same_process("create worker")
         self._tuner = Tuner(config.tuner)
         self.config = config
-        self.task_queue = config.task_queue
+        self.task_queue = self.queue = config.task_queue
+        self.version: protos.WorkerDeploymentVersion | None = None
         self.activities: ActivityWorker | None = None
         self._feed: ActivityFeed | None = None
         self._locals: LocalActivityWorker | None = None
@@ -140,6 +141,8 @@ class BridgeWorker:
         if member is not None and self._deployed is None:
             self._deployed = Deployed(host, member)
             await self._deployed.enter()
+            self.queue = ids.version_queue(self.task_queue, self._deployed.version_id)
+            self.version = self._deployed.version
 
     async def _enter(self, host: Host) -> None:
         """All that may fail, since nobody ends what a worker that failed has begun."""
@@ -346,7 +349,8 @@ class BridgeWorker:
         """See `LocalWorker.on_hint`."""
         if self._workflows is not None:
             self._workflows.hint(kind, key)
-        if self.activities is not None and key == f"activity:{self.task_queue}":
+        queues = map(ids.activity_queue, (self.task_queue, self.queue))
+        if self.activities is not None and key in queues:
             self.activities.hint()
         if self._nexus is not None and kind == "nexus" and key == self.task_queue:
             self._nexus.hint()
@@ -412,6 +416,7 @@ class BridgeWorker:
         return ActivityOptions(
             namespace=config.namespace,
             task_queue=config.task_queue,
+            queue=ids.activity_queue(self.queue),
             identity=self._identity,
             max_throttle=config.max_heartbeat_throttle_interval_millis / 1000,
             default_throttle=config.default_heartbeat_throttle_interval_millis / 1000,
@@ -425,6 +430,9 @@ class BridgeWorker:
         return WorkflowOptions(
             namespace=config.namespace,
             task_queue=config.task_queue,
+            queue=self.queue,
+            version=self.version,
+            default_behavior=_default_behavior(config.versioning_strategy),
             identity=self._identity,
             build_id=_build_id(config.versioning_strategy),
             sdk_version=temporalio.service.__version__,
@@ -468,6 +476,11 @@ def _deployment(strategy: Any) -> WorkerDeploymentVersion | None:
     if version is None:
         return None
     return WorkerDeploymentVersion(version.deployment_name, version.build_id)
+
+
+def _default_behavior(strategy: Any) -> protos.VersioningBehavior.ValueType:
+    number = getattr(strategy, "default_versioning_behavior", 0)
+    return protos.VersioningBehavior.ValueType(number)
 
 
 def _build_id(strategy: Any) -> str:

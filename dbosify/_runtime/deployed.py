@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.common import WorkerDeploymentVersion
 
+from dbosify._model import protos
 from dbosify._service import deployment_workers
 from dbosify._store.engine import LOST_CONNECTION
 
@@ -66,6 +67,10 @@ class Deployed:
 
     def __init__(self, host: Host, member: Membership) -> None:
         self.version_id = 0
+        self.version = protos.WorkerDeploymentVersion(
+            deployment_name=member.version.deployment_name,
+            build_id=member.version.build_id,
+        )
         self._host = host
         self._member = member
         self._wake = asyncio.Event()

@@ -104,6 +104,7 @@ def draft(
         begun=begun,
         ended=turn_row.ended_tasks(uuid, turn.events, owned.activities),
         close=closed,
+        before=turn_row.version_calls(replica, token),
         others=calls,
     )
     return Draft(turn, row, begun, next_row, entries)

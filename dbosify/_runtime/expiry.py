@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from dbosify._core.chain import Chain
 from dbosify._model import ids
 from dbosify._model.protos import HistoryEvent, SearchAttributes
+from dbosify._model.versioning import Versioning
 from dbosify._service.context import Context
 from dbosify._service.ending import end_run
 from dbosify._service.run_ids import new_run_id
@@ -53,11 +54,14 @@ async def close_expired(host: Host, workflow_uuid: str) -> None:
 
 def _ending(host: Host, workflow_uuid: str, start: HistoryEvent) -> Ending:
     now = host.clock.now()
+    versioning = Versioning()
+    versioning.learn(start)
     chain = Chain(
         run_id=ids.run_id_of(workflow_uuid),
         started=start,
         next_run_id=new_run_id(host.clock.nanoseconds() // 1_000_000),
         search_attributes=SearchAttributes(),
+        versioning=versioning,
     )
     close = chain.timed_out(now)
     following = None

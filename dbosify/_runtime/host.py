@@ -23,14 +23,21 @@ from dbosify._core.machines.nexus_call import NexusCallMachine
 from dbosify._model.activity import ActivityRow
 from dbosify._model.nexus import NexusOperation
 from dbosify._model.outbox import Entry
-from dbosify._model.protos import HistoryEvent, QueryResult, Timestamp
-from dbosify._store import claims, inboxes, journal, virtual_time
+from dbosify._model.protos import (
+    HistoryEvent,
+    QueryResult,
+    Timestamp,
+    WorkerDeploymentVersion,
+)
+from dbosify._model.routes import WORKFLOW, Routes, target
+from dbosify._store import claims, inboxes, journal, routing, virtual_time
 from dbosify._store.claims import Claim, Owner, Release
 from dbosify._store.engine import LOST_CONNECTION, Database
 from dbosify._store.gathering import Gathering
 from dbosify._store.inboxes import Inbox
 from dbosify._store.journal import TurnWriter
 from dbosify._store.migrate import ensure_schema
+from dbosify._store.runs import StartRow
 from dbosify._store.url import DatabaseUrl, schema_of_namespace
 
 from . import dbos_runtime
@@ -60,6 +67,10 @@ class LocalWorker(Protocol):
 
     loop: asyncio.AbstractEventLoop
     task_queue: str
+    queue: str
+    """Of its version in the task queue: what it takes tasks from."""
+    version: WorkerDeploymentVersion | None
+    """Of a worker deployment, if it is part of one."""
     activities: ActivityWorker | None
     begun: asyncio.Event
 
@@ -123,6 +134,8 @@ class Host:
         """Activities in a second, by their task queue, where operators say so."""
         self.lookouts = PerLoop(lambda: Lookout(self))
         self._lock = threading.Lock()
+        self.routes: Routes = {}
+        """Of the task queues of this process's workers."""
         self._ready = False
         self._giving_up: set[asyncio.Task[None]] = set()
         self._hosts_dbos = False
@@ -158,9 +171,9 @@ class Host:
         """The schema is not there any more; who comes again has to look for it."""
         self._ready = False
 
-    def new_owner(self) -> Owner:
-        """A fresh fence for a claim."""
-        return Owner(self.executor_id, str(uuid.uuid4()))
+    def new_owner(self, queue: str) -> Owner:
+        """A fresh fence for a claim by a worker of `queue`."""
+        return Owner(self.executor_id, str(uuid.uuid4()), queue)
 
     def writer(self) -> TurnWriter:
         """The writer of the running loop."""
@@ -193,6 +206,8 @@ class Host:
             worker: to be told of hints.
             config: for the DBOS runtime, if this is the worker that brings it.
         """
+        queues = [worker.task_queue]
+        self.learn_routes(queues, await routing.load(self.database, queues))
         with self._lock:
             first = not self._workers
             self._workers.append(worker)
@@ -207,6 +222,11 @@ class Host:
                 self.database, self.executor_id, config
             )
 
+    def learn_routes(self, queues: Sequence[str], found: Routes) -> None:
+        """Take in the routes of some queues; those that have none go by no version."""
+        others = {k: route for k, route in self.routes.items() if k[0] not in queues}
+        self.routes = {**others, **found}
+
     async def leave(self, worker: LocalWorker) -> None:
         """A worker has ended, its runs are given up."""
         with self._lock:
@@ -218,13 +238,17 @@ class Host:
                 await dbos_runtime.end()
             await asyncio.to_thread(self.keeper.stop)
 
-    def activity_workers(self, task_queue: str) -> list[ActivityWorker]:
-        """The activity sides of a task queue's workers in this process."""
+    def activity_workers(
+        self, task_queue: str, version: WorkerDeploymentVersion | None
+    ) -> list[ActivityWorker]:
+        """The activity sides of a task queue's workers of a version in this process."""
         with self._lock:
             return [
                 w.activities
                 for w in self._workers
-                if w.task_queue == task_queue and w.activities is not None
+                if w.task_queue == task_queue
+                and w.activities is not None
+                and w.version == version
             ]
 
     def wake_at(self, moment: float) -> None:
@@ -234,10 +258,10 @@ class Host:
         for worker in workers[:1]:
             _call(worker.loop, worker.look_at, moment)
 
-    def workers(self, task_queue: str) -> list[LocalWorker]:
-        """The workers of a task queue in this process."""
+    def workers(self, queue: str) -> list[LocalWorker]:
+        """The workers of a queue in this process."""
         with self._lock:
-            return [w for w in self._workers if w.task_queue == task_queue]
+            return [w for w in self._workers if w.queue == queue]
 
     def _dispatch(self, kind: str, key: str) -> None:
         if kind == "closed":
@@ -292,38 +316,53 @@ class Host:
     async def settled(self, task_queue: str) -> None:
         """See `Surroundings.settled`."""
         await asyncio.sleep(0)  # a worker entered just now has not had its first turn
-        for worker in self.workers(task_queue):
+        with self._lock:
+            workers = [w for w in self._workers if w.task_queue == task_queue]
+        for worker in workers:
             if worker.loop is asyncio.get_running_loop():
                 await worker.begun.wait()
 
-    def reserve(self, task_queue: str) -> Owner | None:
+    def reserve(self, row: StartRow) -> Owner | None:
         """See `Surroundings.reserve`."""
-        if any(worker.takes_runs() for worker in self.workers(task_queue)):
-            return self.new_owner()
+        started = row.events[0].workflow_execution_started_event_attributes
+        queue = started.task_queue.name
+        version = row.pin
+        if version is None and self.routes:
+            version = target(self.routes, queue, WORKFLOW, row.workflow_id).version
+        with self._lock:
+            workers = list(self._workers)
+        for worker in workers:
+            if (
+                worker.task_queue == queue
+                and worker.version == version
+                and worker.takes_runs()
+            ):
+                return self.new_owner(worker.queue)
         return None
 
     def hand_over(
-        self, task_queue: str, claim: Claim, events: Sequence[HistoryEvent]
+        self, queue: str, claim: Claim, events: Sequence[HistoryEvent]
     ) -> None:
         """See `Surroundings.hand_over`."""
-        for worker in self.workers(task_queue):
+        for worker in self.workers(queue):
             if worker.takes_runs() and not worker.loop.is_closed():
                 _call(worker.loop, worker.adopt, claim, events)
                 return
         # The worker that had a place for it has left, or filled it, in the meantime.
-        task = asyncio.get_running_loop().create_task(self.give_up(claim, task_queue))
+        task = asyncio.get_running_loop().create_task(self.give_up(claim))
         self._giving_up.add(task)
         task.add_done_callback(self._giving_up.discard)
 
-    async def give_up(self, claim: Claim, task_queue: str) -> None:
+    async def give_up(self, claim: Claim) -> None:
         """Queue a run that was started for a worker that does not take it."""
         release = Release(claim.workflow_uuid, claim.token, None, 0)
         try:
-            await claims.release(self.database, [release])
+            queued = await claims.release(self.database, [release])
         except LOST_CONNECTION as error:
             logger.warning("run %s not queued: %s", claim.workflow_uuid, error)
         else:
-            self.run_queued(task_queue)
+            for row in queued:
+                self.run_queued(row["queue_name"])
 
     def run_queued(self, task_queue: str) -> None:
         """See `Surroundings.run_queued`."""

@@ -98,6 +98,8 @@ class Lookout:
             self._wake.set()
         elif kind == "closed":
             self._schedules.closed()
+        elif kind == "routes":
+            self._wake.set()
         elif kind == "batch":
             self._batches.look()
 
@@ -125,8 +127,10 @@ class Lookout:
             await self._wake.wait()
 
     async def _look(self) -> None:
-        found = await due.look(self._host.database, self._queues())
+        queues = self._queues()
+        found = await due.look(self._host.database, queues)
         self._learn_rates(found)
+        self._host.learn_routes(queues, found.routes)
         self._tell_workers(found)
         self._schedules.notice(found)
         if found.batches:
@@ -149,6 +153,7 @@ class Lookout:
 
     def _queues(self) -> list[str]:
         names = {worker.task_queue for worker in self._workers}
+        names.update(worker.queue for worker in self._workers)
         return [*names, *map(ids.activity_queue, names)]
 
     def _tell_workers(self, found: Due) -> None:

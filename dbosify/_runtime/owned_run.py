@@ -24,6 +24,7 @@ from dbosify._model.protos import (
     HistoryEvent,
     QueryResult,
     UpdateRequest,
+    WorkerDeploymentVersion,
     WorkflowActivationJob,
     WorkflowTaskFailedCause,
 )
@@ -248,6 +249,7 @@ class OwnedRun:
             self._put_back(news)
 
     async def _turn(self) -> bool:
+        held = self.replica is not None
         failed = await self._ready()
         replica = self.replica
         assert replica is not None, "it was made ready"
@@ -256,6 +258,8 @@ class OwnedRun:
         if not self._has_news and not replica.driver.has_backlog:
             return False
         news = self._still_news(replica)
+        if held and not self._belongs_here(replica, news):
+            return await self._leave_to_its_version(news)
         shown = dict(self._updates)
         faults.reach(Point.BEFORE_TURN)
         outcome: object = replica.driver.begin(
@@ -264,6 +268,7 @@ class OwnedRun:
             next_run_id=new_run_id(self.worker.clock.nanoseconds() // 1_000_000),
             request_id=str(uuid.uuid4()),
             sent_updates=list(shown.values()),
+            target=self._target(replica),
         )
         outcome = await finish(
             replica,
@@ -282,6 +287,40 @@ class OwnedRun:
             await self._decide_again(news)
             return False
         return await self._commit(outcome, news, shown)
+
+    def _target(self, replica: Replica) -> WorkerDeploymentVersion | None:
+        return self.worker.belonging.target(replica.driver.workflow_id).version
+
+    def _belongs_here(self, replica: Replica, news: Sequence[HistoryEvent]) -> bool:
+        """Whether no other version is to do the next task.
+
+        Asked of runs in memory only: the others were placed when they were queued.
+        """
+        run = replica.driver.versions.run.after(news)
+        return self.worker.belonging.keeps(run, replica.driver.workflow_id)
+
+    async def _leave_to_its_version(self, news: Sequence[HistoryEvent]) -> bool:
+        """Journal what has happened, and queue the run where its version takes it."""
+        replica, self.replica = self.replica, None
+        assert replica is not None, "it is asked of runs in memory"
+        await replica.evict()
+        fresh = Replica(self.worker.place, self.uuid)
+        await fresh.load()
+        turn = fresh.driver.leave_task(news, now=self.worker.clock.now())
+        drafted = draft(
+            self.worker.turn_writer,
+            fresh,
+            turn,
+            owned=self._owned(self._messages),
+            default="left to another version",
+            attempt=None,
+        )
+        if await self.worker.writer.write(drafted.row) is not Verdict.WRITTEN:
+            raise _Lost
+        self._messages.clear()
+        self._under_way.journaled(turn_row.numbers_of(drafted.row.ended))
+        await self._give_up_for(0)
+        return True
 
     async def _meanwhile(self, replica: Replica) -> bool:
         """Care for the run while its task waits for local activities.

@@ -45,7 +45,7 @@ class QueryDesk:
         """Take queries of the task queue, and answer them meanwhile."""
         worker = self._worker
         for row in await queries.claim(
-            worker.database, worker.task_queue, worker.executor_id
+            worker.database, worker.queue, worker.executor_id
         ):
             worker.in_background(self._answer(row))
 

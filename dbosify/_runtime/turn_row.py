@@ -27,10 +27,11 @@ from dbosify._model.protos import (
     EventType,
     HistoryEvent,
     Timestamp,
+    WorkerDeploymentVersion,
     WorkflowExecutionStatus,
 )
 from dbosify._model.start import first_events
-from dbosify._store import activities, fairness, runs, updates
+from dbosify._store import activities, fairness, routing, runs, updates
 from dbosify._store import outbox as outboxes
 from dbosify._store.claims import Owner
 from dbosify._store.engine import Call
@@ -38,6 +39,7 @@ from dbosify._store.journal import BegunActivity, ClosedRun
 from dbosify._store.runs import StartRow
 
 from .activity_places import ActivityPlaces
+from .belonging import Belonging
 from .clock import DatabaseClock
 from .replica import Replica
 
@@ -55,7 +57,8 @@ class Writer:
 
     executor_id: str
     identity: str
-    task_queue: str
+    queue: str
+    belonging: Belonging
     clock: DatabaseClock
     places: ActivityPlaces
 
@@ -211,19 +214,35 @@ def upserts(turn: Turn) -> bool:
 
 def _attributes_json(driver: RunDriver) -> str:
     # An empty object, not nothing: the last attribute may just have been taken away.
-    return runs.search_attributes_json(driver.properties.search_attributes) or "{}"
+    return runs.shown_attributes(
+        driver.properties.search_attributes, driver.versions.run
+    )
+
+
+def version_calls(replica: Replica, token: str) -> list[Call]:
+    """The statement that notes where the run belongs, if the turn has changed that."""
+    changed = replica.driver.versions.take_changes()
+    if changed is None:
+        return []
+    return [routing.note(replica.workflow_uuid, token, changed)]
 
 
 def owned_next_run(writer: Writer, workflow_uuid: str, new: NewRun) -> StartRow:
     """The next run of a chain; this process owns it if it may begin at once."""
     owner = None
-    if new.backoff == 0 and new.started.task_queue.name == writer.task_queue:
-        owner = Owner(writer.executor_id, str(uuid.uuid4()))
-    return next_run(writer.clock.now(), workflow_uuid, new, owner)
+    if new.backoff == 0 and writer.belonging.begins(new.started):
+        owner = Owner(writer.executor_id, str(uuid.uuid4()), writer.queue)
+    first_on = writer.belonging.first_on(new.started)
+    return next_run(writer.clock.now(), workflow_uuid, new, owner, begins_on=first_on)
 
 
 def next_run(
-    now: Timestamp, workflow_uuid: str, new: NewRun, owner: Owner | None
+    now: Timestamp,
+    workflow_uuid: str,
+    new: NewRun,
+    owner: Owner | None,
+    *,
+    begins_on: WorkerDeploymentVersion | None = None,
 ) -> StartRow:
     """The next run of a chain."""
     return StartRow(
@@ -233,6 +252,7 @@ def next_run(
         first_events(new.started, now, delayed=new.backoff > 0),
         new.backoff,
         owner,
+        begins_on,
     )
 
 

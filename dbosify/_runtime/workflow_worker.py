@@ -21,6 +21,8 @@ from dbosify._model.effects import Close, TaskFailed
 from dbosify._model.protos import (
     HistoryEvent,
     QueryResult,
+    VersioningBehavior,
+    WorkerDeploymentVersion,
     WorkflowActivation,
     WorkflowActivationCompletion,
     WorkflowActivationJob,
@@ -34,6 +36,7 @@ from dbosify._store.runs import StartRow
 
 from . import faults, task_log
 from .activity_places import ActivityPlaces
+from .belonging import Belonging
 from .faults import Point
 from .hints import hinted
 from .local_activity_worker import LocalActivityWorker
@@ -78,6 +81,10 @@ class WorkflowOptions:
 
     namespace: str
     task_queue: str
+    queue: str
+    """Of the worker's version in the task queue."""
+    version: WorkerDeploymentVersion | None
+    default_behavior: VersioningBehavior.ValueType
     identity: str
     build_id: str
     sdk_version: str
@@ -112,30 +119,15 @@ class WorkflowWorker:
         self.executor_id = host.executor_id
         self.options = options
         self.task_queue = options.task_queue
+        self.queue = options.queue
         self.identity = options.identity
         self.loop = asyncio.get_running_loop()
-        self.places = ActivityPlaces(host)
-        self.turn_writer = Writer(
-            executor_id=host.executor_id,
-            identity=options.identity,
-            task_queue=options.task_queue,
-            clock=host.clock,
-            places=self.places,
+        self.places = ActivityPlaces(host, options.version)
+        self.belonging = Belonging(
+            options.task_queue, options.version, lambda: host.routes
         )
-        self.place = Place(
-            database=host.database,
-            journals=host.journals.here(),
-            namespace=options.namespace,
-            task_queue=options.task_queue,
-            worker=Worker(
-                identity=options.identity,
-                build_id=options.build_id,
-                sdk_version=options.sdk_version,
-                suggest_after=_SUGGEST_AFTER,
-            ),
-            ask=self._ask,
-            locals=local_activities,
-        )
+        self.turn_writer = self._new_writer()
+        self.place = self._new_place(local_activities)
         self._activations: asyncio.Queue[WorkflowActivation | None] = asyncio.Queue()
         self._asked: dict[str, asyncio.Future[WorkflowActivationCompletion]] = {}
         self.metrics = metrics
@@ -156,6 +148,34 @@ class WorkflowWorker:
         self._claiming: asyncio.Task[None] | None = None
         self._stopped: asyncio.Task[None] | None = None
         self._others: set[asyncio.Task[None]] = set()
+
+    def _new_writer(self) -> Writer:
+        return Writer(
+            executor_id=self.host.executor_id,
+            identity=self.options.identity,
+            queue=self.options.queue,
+            belonging=self.belonging,
+            clock=self.clock,
+            places=self.places,
+        )
+
+    def _new_place(self, local_activities: LocalActivityWorker | None) -> Place:
+        return Place(
+            database=self.database,
+            journals=self.host.journals.here(),
+            namespace=self.options.namespace,
+            task_queue=self.options.task_queue,
+            worker=Worker(
+                identity=self.options.identity,
+                build_id=self.options.build_id,
+                version=self.options.version,
+                default_behavior=self.options.default_behavior,
+                sdk_version=self.options.sdk_version,
+                suggest_after=_SUGGEST_AFTER,
+            ),
+            ask=self._ask,
+            locals=local_activities,
+        )
 
     # The SDK's side.
 
@@ -239,7 +259,7 @@ class WorkflowWorker:
         """Take a run whose journal is known."""
         if self._stopping:
             # It was started while we were still there, and nobody may be left to ask.
-            self.in_background(self.host.give_up(claim, self.task_queue))
+            self.in_background(self.host.give_up(claim))
             return
         self._own(OwnedRun(self, claim, events))
 
@@ -252,7 +272,7 @@ class WorkflowWorker:
     async def take_over(self, workflow_uuid: str) -> OwnedRun | None:
         """A run of this worker, or one that is nobody's yet; else None."""
         if workflow_uuid not in self._runs:
-            owner = self.host.new_owner()
+            owner = self.host.new_owner(self.queue)
             claim = await claims.claim_one(self.database, workflow_uuid, owner)
             if claim is not None:
                 self._own(OwnedRun(self, claim))
@@ -408,9 +428,9 @@ class WorkflowWorker:
 
     def hint(self, kind: str, key: str) -> None:
         """Something may have happened."""
-        if kind == "queue" and key == self.task_queue:
+        if kind == "queue" and key in (self.task_queue, self.queue):
             self._claim_more()
-        elif kind == "query" and key == self.task_queue:
+        elif kind == "query" and key in (self.task_queue, self.queue):
             self._look_at_queries = True
             self._wake.set()
         elif kind == "run":
@@ -455,9 +475,8 @@ class WorkflowWorker:
         if self._starved or self.host.keeper.expired:
             return False
         limit = min(ready, _CLAIM_AT_ONCE)
-        taken = await claims.claim(
-            self.database, self.task_queue, self.host.new_owner(), limit
-        )
+        owner = self.host.new_owner(self.queue)
+        taken = await claims.claim(self.database, owner, limit)
         if taken:
             faults.reach(Point.AFTER_CLAIM)
         else:
@@ -484,9 +503,9 @@ class WorkflowWorker:
         if self.loop.time() < self._next_stray_check:
             return
         self._next_stray_check = self.loop.time() + _STRAY_CHECK
-        mine = [uuid for w in self.host.workers(self.task_queue) for uuid in w.owned()]
+        mine = [uuid for w in self.host.workers(self.queue) for uuid in w.owned()]
         if await claims.disown_strays(
-            self.database, self.task_queue, self.executor_id, mine
+            self.database, self.queue, self.executor_id, mine
         ):
             self._claim_more()
 

@@ -18,7 +18,8 @@ from dbosify._model.protos import (
     WorkflowIdReusePolicy,
 )
 from dbosify._model.start import first_events
-from dbosify._store import inboxes, outbox, runs
+from dbosify._model.versioning import pin_of
+from dbosify._store import inboxes, outbox, routing, runs
 from dbosify._store.engine import Connection
 from dbosify._store.inboxes import Message
 from dbosify._store.runs import StartRow
@@ -86,14 +87,17 @@ async def _start(
 ) -> tuple[StartRow | None, Row | None]:
     initiated, first = entry.events
     options = initiated.start_child_workflow_execution_initiated_event_attributes
-    row = _row(context, entry, first.workflow_execution_started_event_attributes)
+    begun = first.workflow_execution_started_event_attributes
+    await _settle_version(context, begun)
+    row = _row(context, entry, begun)
     if row.backoff == 0:
-        owner = context.around.reserve(options.task_queue.name)
-        row = replace(row, owner=owner)
+        row = replace(row, owner=context.around.reserve(row))
     call = runs.start_call(
         row, reusable_statuses(options.workflow_id_reuse_policy), recognise=False
     )
     result = (await context.database.run(connection, call.name, call.params))[0]
+    if not result["owned"]:
+        row = replace(row, owner=None)
     if result["created"]:
         answer = _started(context, entry, options, row.run_id)
     else:
@@ -113,6 +117,19 @@ async def _start(
         raise _ParentGone
     await outbox.drop(connection, context.database, entry)
     return row if result["created"] else None, parent if told else None
+
+
+async def _settle_version(
+    context: Context, begun: WorkflowExecutionStartedEventAttributes
+) -> None:
+    """Let go of the parent's version if it does not serve the child's task queue."""
+    pinned_to = pin_of(begun)
+    if pinned_to is None or await routing.serves(
+        context.database, pinned_to, begun.task_queue.name
+    ):
+        return
+    begun.ClearField("inherited_pinned_version")
+    begun.ClearField("versioning_override")
 
 
 async def _check_the_way(

@@ -23,6 +23,7 @@ from dbosify._model.protos import (
 )
 from dbosify._store.claims import Claim, Owner
 from dbosify._store.engine import Database
+from dbosify._store.runs import StartRow
 
 
 class Surroundings(Protocol):
@@ -47,11 +48,11 @@ class Surroundings(Protocol):
     async def settled(self, task_queue: str) -> None:
         """Wait for workers of this process that are just beginning."""
 
-    def reserve(self, task_queue: str) -> Owner | None:
+    def reserve(self, row: StartRow) -> Owner | None:
         """A worker of this process that could run a new run at once."""
 
     def hand_over(
-        self, task_queue: str, claim: Claim, events: Sequence[HistoryEvent]
+        self, queue: str, claim: Claim, events: Sequence[HistoryEvent]
     ) -> None:
         """Give a run that was started for it to a worker of this process."""
 

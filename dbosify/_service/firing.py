@@ -39,6 +39,7 @@ from dbosify._store.search_attributes import known_among
 
 from .context import Context
 from .ending import end_in, tell_ended, termination
+from .overrides import check_served
 from .sending import tell_sent
 from .start_checks import apply_policy_defaults, check
 from .start_row import start_row
@@ -186,6 +187,11 @@ class _Firing:
         try:
             apply_policy_defaults(request)
             check(request, custom, self._context.namespace)
+            await check_served(
+                self._context.database,
+                request.versioning_override,
+                request.task_queue.name,
+            )
         except RPCError:
             return None
         row = start_row(self._context, request, request.request_id)
@@ -269,6 +275,7 @@ class _Firing:
 
 
 _TAKEN_OVER = (
+    "versioning_override",
     "workflow_type",
     "task_queue",
     "input",

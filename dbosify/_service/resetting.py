@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from temporalio.api.workflow.v1 import WorkflowExecutionOptions
+
 from dbosify._model import clock, ids
 from dbosify._model.activity import ActivityRow, AttemptState, Progress
 from dbosify._model.protos import HistoryEvent, UpdateRequest
@@ -24,6 +26,7 @@ from . import errors
 from .context import Context
 from .ending import end_in, find_run, tell_ended, termination
 from .run_ids import new_run_id
+from .run_options import changed_options
 from .updating import sent_again
 
 _RESETTER = "history-resetter"
@@ -41,6 +44,8 @@ class Order:
         request_id: Of the request.
         signals: Whether later signals are sent again.
         updates: Whether later updates are.
+        options: Those that the new run gets, and which of them.
+        identity: Of whoever asks for them.
     """
 
     workflow_id: str
@@ -50,6 +55,8 @@ class Order:
     request_id: str
     signals: bool = True
     updates: bool = True
+    options: tuple[WorkflowExecutionOptions, Sequence[str]] | None = None
+    identity: str = ""
 
 
 class _Overtaken(Exception):
@@ -114,7 +121,16 @@ async def _reset(
         updates=order.updates,
     )
     # Refused before anything is ended: the end itself would be one more event.
-    fork(before.events, wanted, now=now)
+    asked = fork(before.events, wanted, now=now)
+    if order.options is not None:
+        changes = await changed_options(
+            context,
+            base,
+            [*asked.kept, *asked.added],
+            *order.options,
+            identity=order.identity,
+        )
+        wanted = replace(wanted, changes=changes)
     ending = await _end(context, connection, latest, order.reason)
     steps = await resets.steps_of(connection, database, base["workflow_uuid"])
     later = await _later(context, connection, base, latest)
@@ -192,6 +208,7 @@ def _row(
         events=[*new.kept[last:], *new.added],
         memo=new.memo,
         search_attributes=new.search_attributes,
+        versioning=new.versioning,
     )
 
 

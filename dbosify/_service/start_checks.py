@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import (
 from dbosify._model import clock, cron, limits
 from dbosify._model.nexus import SYSTEM_CALLBACK
 
-from . import errors, validate
+from . import errors, overrides, validate
 from .attributes import settled
 
 _FAIL = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL
@@ -74,6 +74,9 @@ def check(
         attributes = settled(request.search_attributes, custom, namespace)
         request.search_attributes.CopyFrom(attributes)
     validate.priority(request.priority)
+    if request.HasField("versioning_override"):
+        modern = overrides.at_start(request.versioning_override)
+        request.versioning_override.CopyFrom(modern)
     for callback in request.completion_callbacks:
         if callback.nexus.url == SYSTEM_CALLBACK:
             continue

@@ -83,6 +83,11 @@ def _start_attributes(
         workflow_id=request.workflow_id,
         first_workflow_task_backoff=request.workflow_start_delay,
         priority=request.priority if request.HasField("priority") else None,
+        versioning_override=(
+            request.versioning_override
+            if request.HasField("versioning_override")
+            else None
+        ),
     )
     started.task_queue.name = request.task_queue.name
     started.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL

@@ -22,7 +22,7 @@ from dbosify._store.claims import Claim
 from dbosify._store.engine import Call, Connection
 from dbosify._store.runs import StartRow
 
-from . import errors
+from . import errors, overrides
 from .context import Context
 from .ending import announce, end_run, find_run, termination
 
@@ -124,13 +124,14 @@ async def begin(
         RPCError: ALREADY_EXISTS, as the policies say.
     """
     queue = request.task_queue.name
+    await overrides.check_served(context.database, request.versioning_override, queue)
     reusable = reusable_statuses(request.workflow_id_reuse_policy)
     start_call = runs.start_call(row, reusable, recognise=recognise)
     if request.request_eager_execution:
         await context.around.settled(queue)
     while True:
-        owner = context.around.reserve(queue) if row.backoff == 0 else None
-        started, latest = await runs.start(
+        owner = context.around.reserve(row) if row.backoff == 0 else None
+        started, owned, latest = await runs.start(
             context.database,
             replace(row, owner=owner),
             reusable,
@@ -138,7 +139,7 @@ async def begin(
             also=also,
         )
         if started:
-            begun = Begun(replace(row, owner=owner))
+            begun = Begun(replace(row, owner=owner if owned else None))
             hand_over(context, queue, begun.row)
             return begun
         if latest is None:
@@ -181,7 +182,7 @@ def hand_over(context: Context, queue: str, row: StartRow) -> None:
         claim = Claim(
             row.workflow_uuid, row.workflow_id, row.run_id, row.owner.token, 1
         )
-        context.around.hand_over(queue, claim, row.events)
+        context.around.hand_over(row.owner.queue, claim, row.events)
     else:
         announce(context, row)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dbosify._model import ids, journal, standalone
+from dbosify._model import journal, standalone
 from dbosify._model.activity import ActivityRow, AttemptState, Pause, Progress, rank
 from dbosify._model.outbox import Entry, Kind
 from dbosify._model.protos import (
@@ -82,18 +82,17 @@ async def of_run(database: Database, run_id: str) -> list[ActivityRow]:
 
 async def claim(
     database: Database,
-    task_queue: str,
     owner: Owner,
     *,
     identity: str,
     now: float,
     limit: int,
 ) -> list[ActivityRow]:
-    """Take up to `limit` queued activities of a task queue."""
+    """Take up to `limit` queued activities of the owner's queue."""
     rows = await database.fetch(
         "claim_activities",
         {
-            "queue": ids.activity_queue(task_queue),
+            "queue": owner.queue,
             "limit": limit,
             "token": owner.token,
             "executor_id": owner.executor_id,

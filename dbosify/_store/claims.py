@@ -13,10 +13,14 @@ from .engine import Database, Rows
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who starts or claims a run: the process, and the token that fences its turns."""
+    """Who starts or claims a run."""
 
     executor_id: str
+    """The process."""
     token: str
+    """Fences the run's turns."""
+    queue: str
+    """The queue whose worker it is for: a task queue's, or a version's in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +34,12 @@ class Claim:
     task_attempt: int
 
 
-async def claim(
-    database: Database, task_queue: str, owner: Owner, limit: int
-) -> list[Claim]:
-    """Take up to `limit` queued runs of a task queue."""
+async def claim(database: Database, owner: Owner, limit: int) -> list[Claim]:
+    """Take up to `limit` queued runs of the owner's queue."""
     rows = await database.fetch(
         "claim_runs",
         {
-            "queue": task_queue,
+            "queue": owner.queue,
             "limit": limit,
             "token": owner.token,
             "executor_id": owner.executor_id,
@@ -54,6 +56,7 @@ async def claim_one(
         "claim_run",
         {
             "workflow_uuid": workflow_uuid,
+            "queue": owner.queue,
             "token": owner.token,
             "executor_id": owner.executor_id,
         },
@@ -79,13 +82,13 @@ STRAY_AFTER_MS = 5_000
 
 
 async def disown_strays(
-    database: Database, task_queue: str, executor_id: str, known: Sequence[str]
+    database: Database, queue: str, executor_id: str, known: Sequence[str]
 ) -> int:
     """Queue runs that are this process's by name only; returns how many."""
     rows = await database.fetch(
         "disown_strays",
         {
-            "queue": task_queue,
+            "queue": queue,
             "executor_id": executor_id,
             "known": list(known),
             "grace_ms": STRAY_AFTER_MS,

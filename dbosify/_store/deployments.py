@@ -142,6 +142,7 @@ async def save(connection: Connection, database: Database, changed: Deployment) 
         },
     )
     await database.run(connection, "route_queues", {"name": changed.name})
+    await database.run(connection, "place_again", {"name": changed.name})
 
 
 async def drop(connection: Connection, database: Database, name: str) -> None:
@@ -191,12 +192,6 @@ async def save_version(
         )
 
 
-async def version_id(database: Database, name: str, build_id: str) -> int | None:
-    """The number of a version, if there is one."""
-    rows = await database.fetch("find_version", {"name": name, "build_id": build_id})
-    return rows[0]["version_id"] if rows else None
-
-
 async def serve(
     connection: Connection,
     database: Database,
@@ -213,6 +208,8 @@ async def serve(
         {"version_id": number, "task_queue": task_queue, "kinds": sorted(kinds)},
     )
     await database.run(connection, "route_queues", {"name": name})
+    # Something may have been queued while the routes changed, by what they were before.
+    await database.run(connection, "place_again", {"name": name})
 
 
 def _deployment(row: dict[str, Any]) -> Deployment:

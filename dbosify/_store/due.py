@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dbosify._model.routes import Routes
+
+from . import routing
 from .engine import Database
 
 _AT_ONCE = 500
@@ -45,12 +48,14 @@ class Due:
     """Task queues that have Nexus operations to be called."""
     rates: Mapping[str, float]
     """Activities that may begin in a second, for task queues where operators say so."""
+    routes: Routes
+    """Of those queues that have any."""
 
 
 async def look(database: Database, queues: Sequence[str]) -> Due:
     """Ask what is due, and which of some queues have anything to claim."""
     [row] = await database.fetch("what_is_due", {"queues": list(queues)})
-    return Due(**row)
+    return Due(**row | {"routes": routing.of_rows(row["routes"])})
 
 
 async def wake_parked(database: Database) -> set[str]:

@@ -65,8 +65,10 @@ class TurnRow:
     begun: Sequence[BegunActivity] = ()
     ended: Sequence[str] = ()
     close: ClosedRun | None = None
+    before: Sequence[Call] = ()
+    """Statements of its own that come first, each fenced by the run's token."""
     others: Sequence[Call] = ()
-    """Statements of its own, each fenced by the run's token."""
+    """Those that come last."""
     done: asyncio.Future[Verdict] = field(init=False)
 
 
@@ -146,7 +148,8 @@ class TurnWriter:
                 turn.done.set_result(_verdict(turn, verdicts))
 
     async def _commit(self, turns: Sequence[TurnRow]) -> dict[str, bool]:
-        calls = []
+        calls = [call for turn in turns for call in turn.before]
+        before = len(calls)
         appended = [turn for turn in turns if turn.close is None]
         closed = [turn for turn in turns if turn.close is not None]
         if appended:
@@ -161,7 +164,7 @@ class TurnWriter:
             results = await self._database.together(calls, connection)
         return {
             row["workflow_uuid"]: row["accepted"]
-            for rows in results[:verdicts]
+            for rows in results[before:verdicts]
             for row in rows
         }
 

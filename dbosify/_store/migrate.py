@@ -41,7 +41,7 @@ from .errors import (
 from .pooler import lends_sessions
 from .url import DatabaseUrl
 
-REVISION = "0024"
+REVISION = "0025"
 """Our newest step; written down, since looking for it would load all of Alembic's."""
 
 VERSION_TABLE = "dbosify_alembic_version"

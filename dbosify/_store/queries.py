@@ -18,30 +18,30 @@ class QueryRow:
     min_inbox: int
 
 
-async def ask(
-    database: Database, row: QueryRow, *, task_queue: str, ttl: float
-) -> None:
-    """Leave a query for a worker of `task_queue`; it expires after `ttl` seconds."""
-    await database.fetch(
+async def ask(database: Database, row: QueryRow, *, ttl: float) -> bool:
+    """Leave a query for whoever owns the run, or may; it expires after `ttl` seconds.
+
+    Returns:
+        Whether there is such a run.
+    """
+    rows = await database.fetch(
         "ask_query",
         {
             "query_id": row.query_id,
             "run_id": row.run_id,
             "workflow_uuid": row.workflow_uuid,
-            "task_queue": task_queue,
             "request": row.request,
             "min_inbox": row.min_inbox,
             "ttl": ttl,
         },
     )
+    return bool(rows)
 
 
-async def claim(
-    database: Database, task_queue: str, executor_id: str
-) -> list[QueryRow]:
-    """Take queries that this process can answer."""
+async def claim(database: Database, queue: str, executor_id: str) -> list[QueryRow]:
+    """Take queries that a worker of a queue can answer."""
     rows = await database.fetch(
-        "claim_queries", {"queue": task_queue, "executor_id": executor_id}
+        "claim_queries", {"queue": queue, "executor_id": executor_id}
     )
     return [
         QueryRow(

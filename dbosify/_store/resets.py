@@ -15,9 +15,10 @@ from dbosify._model.protos import (
     SearchAttributes,
     WorkflowExecutionStartedEventAttributes,
 )
+from dbosify._model.versioning import Versioning
 
 from .engine import Call, Connection, Database
-from .runs import expiration, iso, search_attributes_json
+from .runs import expiration, iso, shown_attributes, version_params
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class ForkRow:
         events: Of that step.
         memo: What it shows.
         search_attributes: Likewise.
+        versioning: Where it belongs.
     """
 
     base: str
@@ -86,6 +88,7 @@ class ForkRow:
     events: Sequence[HistoryEvent]
     memo: Memo
     search_attributes: SearchAttributes
+    versioning: Versioning
 
 
 async def fork(connection: Connection, database: Database, row: ForkRow) -> bool:
@@ -107,7 +110,10 @@ async def fork(connection: Connection, database: Database, row: ForkRow) -> bool
             "expires_at": None if expires_at is None else iso(expires_at),
             "history_length": row.events[-1].event_id,
             "memo": row.memo.SerializeToString() if row.memo.fields else None,
-            "search_attributes": search_attributes_json(row.search_attributes),
+            "search_attributes": shown_attributes(
+                row.search_attributes, row.versioning
+            ),
+            **version_params(row.versioning),
             "started": journal.pack_bytes(row.first),
             "step_id": row.step_id,
             "step_output": step.encode(),

@@ -17,10 +17,12 @@ from dbosify._model.protos import (
     Payload,
     Payloads,
     SearchAttributes,
+    WorkerDeploymentVersion,
     WorkflowExecutionStartedEventAttributes,
     WorkflowExecutionStatus,
 )
-from dbosify._model.search_attributes import as_sent, document
+from dbosify._model.search_attributes import as_sent, document, keywords
+from dbosify._model.versioning import Versioning, pin_of
 
 from .claims import PARKED_FOR_EVER, Owner
 from .engine import Call, Connection, Database
@@ -41,11 +43,19 @@ class StartRow:
     backoff: float = 0.0
     owner: Owner | None = None
     """Set when the starting process runs it at once."""
+    begins_on: WorkerDeploymentVersion | None = None
+    """The version that gets it, though it is not pinned."""
 
     @property
     def workflow_uuid(self) -> str:
         """Its DBOS id."""
         return ids.workflow_uuid(self.workflow_id, self.run_id)
+
+    @property
+    def pin(self) -> WorkerDeploymentVersion | None:
+        """The version that gets it, whatever the routing of new runs."""
+        started = self.events[0].workflow_execution_started_event_attributes
+        return self.begins_on or pin_of(started)
 
     def params(self) -> dict[str, Any]:
         """As the statements want it."""
@@ -54,7 +64,7 @@ class StartRow:
         delay_until = None
         waits = round(self.backoff * 1e9)
         expires_at = expiration(started, at + waits)
-        dbos_status = "ENQUEUED" if self.owner is None else "PENDING"
+        dbos_status = "ENQUEUED"
         if self.backoff > 0:
             dbos_status = "DELAYED"
             delay_until = min((at + waits) // 1_000_000, PARKED_FOR_EVER)
@@ -88,7 +98,33 @@ class StartRow:
             "executor_id": self.owner.executor_id if self.owner else None,
             "token": self.owner.token if self.owner else None,
             "delay_until": delay_until,
+            "queue": self.owner.queue if self.owner else None,
+            **pin_params(self.pin),
         }
+
+
+def shown_attributes(attributes: SearchAttributes, versioning: Versioning) -> str:
+    """Search attributes as the typed JSON column keeps them, with those of versions."""
+    typed = typed_search_attributes(attributes)
+    return json.dumps(typed | keywords(versioning.attributes()))
+
+
+def version_params(versioning: Versioning) -> dict[str, str | None]:
+    """Where a run belongs, as statements want it."""
+    version = versioning.version
+    return {
+        "deployment": None if version is None else version.deployment_name,
+        "build_id": None if version is None else version.build_id,
+        **pin_params(versioning.pinned_to),
+    }
+
+
+def pin_params(pin: WorkerDeploymentVersion | None) -> dict[str, str | None]:
+    """The version that a run is pinned to, as statements want it."""
+    return {
+        "pin_deployment": None if pin is None else pin.deployment_name,
+        "pin_build_id": None if pin is None else pin.build_id,
+    }
 
 
 def _ancestors(started: WorkflowExecutionStartedEventAttributes) -> dict[str, Any]:
@@ -176,7 +212,7 @@ async def start(
     *,
     recognise: bool = True,
     also: Sequence[Call] = (),
-) -> tuple[bool, dict[str, Any] | None]:
+) -> tuple[bool, bool, dict[str, Any] | None]:
     """Start a run unless the id's latest run forbids it.
 
     Args:
@@ -187,7 +223,8 @@ async def start(
         also: statements that go along; they look themselves whether there is a run.
 
     Returns:
-        Whether it was started, and the run that was the latest before, if any.
+        Whether it was started, whether by its owner, and the run that was the latest
+        before, if any.
     """
     call = start_call(row, reusable, recognise=recognise)
     if also:
@@ -195,7 +232,8 @@ async def start(
     else:
         rows = await database.fetch(call.name, call.params)
     found = rows[0]
-    return bool(found["created"]), found if found["run_id"] is not None else None
+    latest = found if found["run_id"] is not None else None
+    return bool(found["created"]), found["owned"], latest
 
 
 def start_call(

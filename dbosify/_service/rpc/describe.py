@@ -29,7 +29,7 @@ from dbosify._model.search_attributes import with_paused
 from dbosify._service import errors, validate
 from dbosify._service.context import Context
 from dbosify._service.ending import find_run
-from dbosify._service.run_options import priority_of
+from dbosify._service.run_options import priority_of, versioning_of
 from dbosify._service.whole_history import events_of
 from dbosify._store import activities, inboxes, journal, nexus, runs
 
@@ -63,7 +63,23 @@ async def describe_workflow_execution(
         for operation in await nexus.of_run(context.database, run["workflow_uuid"]):
             response.pending_nexus_operations.append(operation.info)
     _callbacks(response, run, events)
+    _versioning(response, events)
     return response
+
+
+def _versioning(
+    response: DescribeWorkflowExecutionResponse, events: list[HistoryEvent]
+) -> None:
+    """Show which version of a worker deployment the run belongs to."""
+    versioning = versioning_of(events)
+    shown = versioning.info()
+    if shown is None:
+        return
+    info = response.workflow_execution_info
+    info.versioning_info.CopyFrom(shown)
+    info.worker_deployment_name = shown.deployment_version.deployment_name
+    if versioning.version is not None:
+        info.most_recent_worker_version_stamp.build_id = versioning.version.build_id
 
 
 async def _pending_activities(

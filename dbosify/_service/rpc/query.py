@@ -107,7 +107,8 @@ async def _ask(
         str(uuid.uuid4()), run["workflow_uuid"], run["run_id"], content, run["inbox"]
     )
     patience = context.time_left(_PATIENCE)
-    await queries.ask(context.database, row, task_queue=run["task_queue"], ttl=patience)
+    if not await queries.ask(context.database, row, ttl=patience):
+        raise errors.workflow_not_found(run["workflow_id"], run["run_id"])
     answer = None
     try:
         with context.around.watch(f"query:{row.query_id}") as watch:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from temporalio.api.enums.v1 import ResetReapplyExcludeType, ResetReapplyType
+from temporalio.api.workflow.v1 import PostResetOperation, WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import (
     ResetWorkflowExecutionRequest,
     ResetWorkflowExecutionResponse,
 )
 from temporalio.service import RPCStatusCode
 
-from dbosify._service import errors, validate
+from dbosify._service import errors, run_options, validate
 from dbosify._service.context import Context
 from dbosify._service.resetting import Order, reset_run
 
@@ -19,9 +21,8 @@ _ALL = (
     ResetReapplyType.RESET_REAPPLY_TYPE_UNSPECIFIED,
     ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE,
 )
-_OPERATIONS = {
+_UNSUPPORTED = {
     "signal_workflow": "*workflow.PostResetOperation_SignalWorkflow_",
-    "update_workflow_options": "*workflow.PostResetOperation_UpdateWorkflowOptions_",
     None: "<nil>",
 }
 
@@ -41,9 +42,9 @@ async def reset_workflow_execution(
             RPCStatusCode.INTERNAL,
             f"something went wrong, please retry ({secrets.token_hex(4)})",
         )
+    options = None
     for operation in request.post_reset_operations:
-        kind = _OPERATIONS[operation.WhichOneof("variant")]
-        raise errors.invalid(f"unsupported post reset operation: {kind}")
+        options = _options(operation)
     excluded = request.reset_reapply_exclude_types
     signals = reapply in (*_ALL, ResetReapplyType.RESET_REAPPLY_TYPE_SIGNAL)
     updates = reapply in _ALL
@@ -57,5 +58,19 @@ async def reset_workflow_execution(
         and ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL not in excluded,
         updates=updates
         and ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE not in excluded,
+        options=options,
+        identity=request.identity,
     )
     return ResetWorkflowExecutionResponse(run_id=await reset_run(context, order))
+
+
+def _options(
+    operation: PostResetOperation,
+) -> tuple[WorkflowExecutionOptions, Sequence[str]]:
+    """The options that the new run is to have, checked, and which of them."""
+    kind = operation.WhichOneof("variant")
+    if kind != "update_workflow_options":
+        raise errors.invalid(f"unsupported post reset operation: {_UNSUPPORTED[kind]}")
+    wanted = operation.update_workflow_options
+    options = wanted.workflow_execution_options
+    return options, run_options.check(options, wanted.update_mask.paths)

@@ -2,6 +2,7 @@
 -- Index: workflow_status' primary key.
 UPDATE {schema}.workflow_status w
 SET status = 'PENDING', owner_xid = %(token)s, executor_id = %(executor_id)s,
+    queue_name = %(queue)s,
     delay_until_epoch_ms = NULL,
     started_at_epoch_ms = (EXTRACT(epoch FROM {schema}.dbosify_now()) * 1000)::bigint
 FROM {schema}.dbosify_executions e

@@ -7,22 +7,29 @@ WITH base AS (
     run_id, workflow_id, run_number, workflow_uuid, workflow_type, task_queue, status,
     first_run_id, start_request_id, attempt, start_time, execution_time, expires_at,
     history_length, parent_workflow_id, parent_run_id, root_workflow_id, root_run_id,
-    memo, search_attributes, started_event, reset_at
+    memo, search_attributes, started_event, reset_at, version_id, pinned_to
   )
   SELECT %(run_id)s, workflow_id, %(run_number)s, %(workflow_uuid)s, workflow_type,
          task_queue, 1, first_run_id, %(request_id)s, attempt, %(start_time)s,
          %(start_time)s, %(expires_at)s, %(history_length)s, parent_workflow_id,
          parent_run_id, root_workflow_id, root_run_id, %(memo)s, %(search_attributes)s,
-         %(started)s, %(start_time)s
+         %(started)s, %(start_time)s, (
+           SELECT version_id FROM {schema}.dbosify_versions
+           WHERE deployment = %(deployment)s AND build_id = %(build_id)s
+         ), (
+           SELECT version_id FROM {schema}.dbosify_versions
+           WHERE deployment = %(pin_deployment)s AND build_id = %(pin_build_id)s
+         )
   FROM base
   ON CONFLICT DO NOTHING
-  RETURNING workflow_uuid, workflow_type, task_queue
+  RETURNING workflow_uuid, workflow_type, task_queue, pinned_to
 ), status AS (
   INSERT INTO {schema}.workflow_status (
     workflow_uuid, status, name, queue_name, recovery_attempts, serialization,
     forked_from
   )
-  SELECT workflow_uuid, 'ENQUEUED', workflow_type, task_queue, 0, 'portable_json',
+  SELECT workflow_uuid, 'ENQUEUED', workflow_type,
+         coalesce('/_sys/v' || pinned_to || '/', '') || task_queue, 0, 'portable_json',
          %(base)s
   FROM run
 ), forked AS (

@@ -7,19 +7,27 @@ WITH latest AS (
   WHERE workflow_id = %(workflow_id)s
   ORDER BY run_number DESC
   LIMIT 1
+), pin AS (
+  SELECT version_id FROM {schema}.dbosify_versions
+  WHERE deployment = %(pin_deployment)s AND build_id = %(pin_build_id)s
+), granted AS (
+  -- Whoever wants to own it may not know the latest routes.
+  SELECT coalesce(%(queue)s = {schema}.dbosify_place(
+    %(task_queue)s, 1, %(workflow_id)s, (SELECT version_id FROM pin)
+  ), false) AS owned
 ), run AS (
   INSERT INTO {schema}.dbosify_executions (
     run_id, workflow_id, run_number, workflow_uuid, workflow_type, task_queue, status,
     first_run_id, start_request_id, attempt, start_time, execution_time, expires_at,
     inbox, history_length, parent_workflow_id, parent_run_id, root_workflow_id,
-    root_run_id, memo, search_attributes, started_event
+    root_run_id, memo, search_attributes, started_event, pinned_to
   )
   SELECT %(run_id)s, %(workflow_id)s, coalesce((SELECT run_number FROM latest), 0) + 1,
          %(workflow_uuid)s, %(workflow_type)s, %(task_queue)s, 1, %(first_run_id)s,
          %(request_id)s, %(attempt)s, %(start_time)s, %(execution_time)s,
          %(expires_at)s, 0, %(history_length)s, %(parent_workflow_id)s,
          %(parent_run_id)s, %(root_workflow_id)s, %(root_run_id)s, %(memo)s,
-         %(search_attributes)s, %(started)s
+         %(search_attributes)s, %(started)s, (SELECT version_id FROM pin)
   WHERE NOT EXISTS (
     SELECT FROM latest
     WHERE close_time IS NULL
@@ -37,14 +45,20 @@ WITH latest AS (
     workflow_uuid, status, name, queue_name, executor_id, owner_xid, recovery_attempts,
     inputs, serialization, delay_until_epoch_ms
   )
-  SELECT workflow_uuid, %(dbos_status)s, %(workflow_type)s, %(task_queue)s,
-         %(executor_id)s, %(token)s, 0, NULL, 'portable_json', %(delay_until)s
-  FROM run
+  SELECT workflow_uuid,
+         CASE WHEN owned THEN 'PENDING' ELSE %(dbos_status)s END, %(workflow_type)s,
+         CASE WHEN owned THEN %(queue)s
+              ELSE coalesce((SELECT '/_sys/v' || version_id || '/' FROM pin), '')
+                || %(task_queue)s
+         END,
+         CASE WHEN owned THEN %(executor_id)s END, CASE WHEN owned THEN %(token)s END,
+         0, NULL, 'portable_json', %(delay_until)s
+  FROM run, granted
 ), input AS (
   INSERT INTO {schema}.workflow_input (workflow_uuid, inputs)
   SELECT workflow_uuid, %(inputs)s FROM run
 )
-SELECT (SELECT count(*) FROM run) AS created, latest.run_id, latest.close_time,
+SELECT (SELECT count(*) FROM run) AS created, (SELECT owned FROM granted), latest.run_id, latest.close_time,
        latest.status, latest.start_request_id, latest.first_run_id, latest.workflow_uuid,
        EXISTS (
          SELECT FROM {schema}.notifications

@@ -97,4 +97,16 @@ SELECT
     WHERE c.task_queue = ANY (%(queues)s::text[]) AND c.kind = 2
       AND c.rate IS NOT NULL
   ) AS rates,
+  (
+    SELECT coalesce(json_agg(route), '[]') FROM (
+      SELECT r.task_queue, r.kind, floor(r.share * 100 + 0.5)::int AS share,
+             c.version_id AS current_id, c.deployment AS current_name,
+             c.build_id AS current_build, p.version_id AS ramping_id,
+             p.deployment AS ramping_name, p.build_id AS ramping_build
+      FROM {schema}.dbosify_routes r
+      LEFT JOIN {schema}.dbosify_versions c ON c.version_id = r.current_id
+      LEFT JOIN {schema}.dbosify_versions p ON p.version_id = r.ramping_id
+      WHERE r.task_queue = ANY (%(queues)s::text[])
+    ) AS route
+  ) AS routes,
   (EXTRACT(epoch FROM (SELECT now FROM moment)))::float8 AS now

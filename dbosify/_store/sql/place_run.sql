@@ -1,0 +1,5 @@
+-- Queue a run again if it is queued, so that it is placed anew.
+-- Index: workflow_status' primary key. A trigger on the status names the queue.
+UPDATE {schema}.workflow_status
+SET status = 'ENQUEUED'
+WHERE workflow_uuid = %(workflow_uuid)s AND status = 'ENQUEUED'
