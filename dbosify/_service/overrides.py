@@ -46,7 +46,11 @@ def settled(override: VersioningOverride) -> VersioningOverride:
         raise errors.invalid(
             "must provide target deployment version if override is one-time."
         )
-    return override
+    modern = VersioningOverride()
+    modern.CopyFrom(override)
+    for name in ("behavior", "deployment", "pinned_version"):
+        modern.ClearField(name)
+    return modern
 
 
 def _modern(override: VersioningOverride) -> VersioningOverride:
