@@ -1,0 +1,42 @@
+"""Which version gets a task: by the process, and by the database, alike."""
+
+from __future__ import annotations
+
+from dbosify._model.routes import ACTIVITY, NEXUS, WORKFLOW, Route, Target, target
+
+CURRENT = Target(1, "shop", "1")
+RAMPING = Target(2, "shop", "2")
+
+
+def test_a_queue_without_a_route_is_for_workers_without_a_version() -> None:
+    found = target({}, "orders", WORKFLOW, "a")
+    assert found == Target()
+    assert found.version is None
+
+
+def test_a_version_is_named_as_in_the_api() -> None:
+    assert CURRENT.version is not None
+    assert CURRENT.version.deployment_name == "shop"
+    assert CURRENT.version.build_id == "1"
+
+
+def test_kinds_of_tasks_have_routes_of_their_own() -> None:
+    routes = {("orders", ACTIVITY): Route(CURRENT, Target(), 0)}
+    assert target(routes, "orders", ACTIVITY, "a") == CURRENT
+    for kind in (WORKFLOW, NEXUS):
+        assert target(routes, "orders", kind, "a") == Target()
+
+
+def test_a_share_of_the_workflows_goes_to_the_ramping_version() -> None:
+    names = [f"order-{number}" for number in range(1000)]
+    for share, lowest, highest in ((0, 0, 0), (2500, 200, 300), (10_000, 1000, 1000)):
+        route = Route(CURRENT, RAMPING, share)
+        ramped = [name for name in names if route.target(name) == RAMPING]
+        assert lowest <= len(ramped) <= highest
+
+
+def test_a_workflow_that_ramps_keeps_ramping_as_the_share_grows() -> None:
+    names = [f"order-{number}" for number in range(100)]
+    before = {n for n in names if Route(CURRENT, RAMPING, 3000).target(n) == RAMPING}
+    after = {n for n in names if Route(CURRENT, RAMPING, 6000).target(n) == RAMPING}
+    assert before < after
