@@ -25,10 +25,10 @@ def printed_by(module: str) -> str:
 
 
 @contextmanager
-def worker_process(module: str) -> Iterator[None]:
+def worker_process(module: str, *arguments: str) -> Iterator[None]:
     """Run a program of this package until the block is left."""
     process = subprocess.Popen(
-        [sys.executable, "-m", f"tests.samples_ported.{module}"],
+        [sys.executable, "-m", f"tests.samples_ported.{module}", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import pytest
 
@@ -135,3 +136,25 @@ async def test_patching(environment: None, capsys: pytest.CaptureFixture[str]) -
         "Deprecated: post-patch post-patch\n"
         "Complete: post-patch post-patch\n"
     )
+
+
+@pytest.mark.needs("worker versioning")
+@pytest.mark.oracle_exempt("workers of one queue run different code")
+async def test_versions_of_a_deployment_follow_each_other(environment: None) -> None:
+    with ExitStack() as workers:
+        for build_id in ("1.0", "1.1", "2.0"):
+            worker = worker_process("worker_versioning.worker", build_id)
+            workers.enter_context(worker)
+        printed = await asyncio.to_thread(printed_by, "worker_versioning.app")
+        assert printed == (
+            "AutoUpgrading-1:\n"
+            "  some_activity called by v1\n"
+            "  some_activity called by v1b\n"
+            "AutoUpgrading-2:\n"
+            "  some_incompatible_activity called by v1b with hello!\n"
+            "Pinned-1:\n"
+            "  some_activity called by v1\n"
+            "  some_activity called by v1\n"
+            "Pinned-2:\n"
+            "  some_incompatible_activity called by v2 with hi\n"
+        )

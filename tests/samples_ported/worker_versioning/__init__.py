@@ -1,0 +1,1 @@
+"""One deployment in three versions: what each means to runs that were there before."""
