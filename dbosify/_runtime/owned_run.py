@@ -92,6 +92,8 @@ class OwnedRun:
         self.leaving = False
         self._first_events = list(events) if events is not None else None
         self._look = events is None
+        self._moved = False
+        """Whether another version's workers are to go on with it."""
         self._unread = False
         """Whether a hint was followed while nothing could be read."""
         self._news: list[list[HistoryEvent]] = []
@@ -207,6 +209,7 @@ class OwnedRun:
         if inbox is None or inbox.owner_token != self.token:
             raise _Lost
         self.inbox_seen = inbox.count
+        self._moved = inbox.queue not in (None, self.worker.queue)
         known = set(self._messages)
         for message_id, events in zip(inbox.message_ids, inbox.groups, strict=True):
             if message_id not in known:
@@ -297,7 +300,7 @@ class OwnedRun:
         Asked of runs in memory only: the others were placed when they were queued.
         """
         run = replica.driver.versions.run.after(news)
-        return self.worker.belonging.keeps(run, replica.driver.workflow_id)
+        return not self._moved and self.worker.belonging.keeps(run, replica.driver.workflow_id)
 
     async def _leave_to_its_version(self, news: Sequence[HistoryEvent]) -> bool:
         """Journal what has happened, and queue the run where its version takes it."""

@@ -111,6 +111,8 @@ class Inbox:
     """The events of each message."""
     updates: dict[str, UpdateRequest] = field(default_factory=dict)
     """Messages that history has no event for: updates, oldest first."""
+    queue: str | None = None
+    """Whose workers may have the run by now; None if there are no versions."""
 
 
 async def read(database: Database, workflow_uuids: Sequence[str]) -> dict[str, Inbox]:
@@ -153,5 +155,6 @@ def _inboxes(rows: Rows) -> dict[str, Inbox]:
             [message_id for _, message_id, _ in messages],
             [events for _, _, events in messages],
             {message_id: admitted.request for message_id, admitted in sent.items()},
+            row["queue"],
         )
     return result
