@@ -21,6 +21,8 @@ WORKFLOW, ACTIVITY, NEXUS = 1, 2, 3
 UNVERSIONED = 0
 """The number that stands for all workers without a version."""
 
+_ALL = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -52,8 +54,15 @@ class Route:
     def target(self, workflow_id: str) -> Target:
         """Who gets the tasks of a workflow."""
         digest = hashlib.md5(workflow_id.encode(), usedforsecurity=False).hexdigest()
-        ramps = int(digest[:8], 16) % 10_000 < self.share
+        ramps = int(digest[:8], 16) % _ALL < self.share
         return self.ramping if ramps else self.current
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Who gets any."""
+        if self.share == 0:
+            return (self.current,)
+        return (self.ramping,) if self.share == _ALL else (self.current, self.ramping)
 
 
 Routes: TypeAlias = Mapping[tuple[str, int], Route]
@@ -66,3 +75,12 @@ def target(routes: Routes, task_queue: str, kind: int, workflow_id: str) -> Targ
     """Who gets a task that is pinned to no version."""
     route = routes.get((task_queue, kind))
     return NOBODY if route is None else route.target(workflow_id)
+
+
+def gets_any(
+    routes: Routes, task_queue: str, kind: int, version: WorkerDeploymentVersion | None
+) -> bool:
+    """Whether a version gets tasks of a kind that are pinned to none."""
+    route = routes.get((task_queue, kind))
+    targets = (NOBODY,) if route is None else route.targets
+    return any(found.version == version for found in targets)

@@ -192,6 +192,7 @@ class BridgeWorker:
             self._nexus = NexusWorker(
                 host,
                 config.task_queue,
+                self.version,
                 self._slots("nexus", config.nexus_task_poller_behavior),
                 grace=config.graceful_shutdown_period_millis / 1000,
                 metrics=self._metrics,

@@ -24,7 +24,9 @@ from dbosify._model.protos import (
     NexusTask,
     NexusTaskCancelReason,
     NexusTaskCompletion,
+    WorkerDeploymentVersion,
 )
+from dbosify._model.routes import NEXUS, gets_any
 from dbosify._service import nexus as operations
 from dbosify._service.context import Context, NexusCalls
 from dbosify._store import nexus as store
@@ -60,6 +62,7 @@ class NexusWorker:
     Args:
         host: of the namespace.
         task_queue: of the handlers.
+        version: of the worker, if it is part of a worker deployment.
         slots: for calls.
         grace: seconds that calls get after a shutdown began.
         metrics: of this worker.
@@ -69,6 +72,7 @@ class NexusWorker:
         self,
         host: Host,
         task_queue: str,
+        version: WorkerDeploymentVersion | None,
         slots: Slots,
         *,
         grace: float,
@@ -76,6 +80,7 @@ class NexusWorker:
     ) -> None:
         self._host = host
         self._task_queue = task_queue
+        self._version = version
         self._slots = slots
         self._grace = grace
         self._metrics = metrics
@@ -140,13 +145,18 @@ class NexusWorker:
         while not self._stopping:
             taken = 0
             try:
-                if limit := self._slots.ready():
+                if (limit := self._slots.ready()) and self._gets_calls():
                     taken = await self._take(limit)
             except LOST_CONNECTION as error:
                 logger.warning("Nexus operations not taken: %s", error)
             if not taken:
                 await self._wake.wait()
                 self._wake.clear()
+
+    def _gets_calls(self) -> bool:
+        """Whether they are for this worker's version."""
+        routes = self._host.routes
+        return gets_any(routes, self._task_queue, NEXUS, self._version)
 
     async def _take(self, limit: int) -> int:
         secret = str(uuid.uuid4())

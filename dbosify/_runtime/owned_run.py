@@ -300,7 +300,9 @@ class OwnedRun:
         Asked of runs in memory only: the others were placed when they were queued.
         """
         run = replica.driver.versions.run.after(news)
-        return not self._moved and self.worker.belonging.keeps(run, replica.driver.workflow_id)
+        return not self._moved and self.worker.belonging.keeps(
+            run, replica.driver.workflow_id
+        )
 
     async def _leave_to_its_version(self, news: Sequence[HistoryEvent]) -> bool:
         """Journal what has happened, and queue the run where its version takes it."""

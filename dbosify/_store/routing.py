@@ -1,6 +1,6 @@
 """Where runs go among the versions of worker deployments, and what a run's row says.
 
-The database places whatever is queued (`dbosify_queue_in_place()`, migration 0024);
+The database places whatever is queued (`dbosify_queue_in_place()`, migration 0025);
 here is what it goes by: the routes, and the version that a run is pinned to.
 """
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
+import nexusrpc
+import nexusrpc.handler
 import pytest
 
 from dbosify import activity
@@ -12,11 +15,12 @@ from dbosify.api.enums.v1 import ContinueAsNewVersioningBehavior as Initial
 from dbosify.api.enums.v1 import EventType
 from dbosify.api.enums.v1 import VersioningBehavior as Behavior
 from dbosify.api.workflowservice import v1
-from dbosify.client import Client
+from dbosify.client import Client, NexusClient
 from dbosify.common import PinnedVersioningOverride
 from dbosify.service import RPCError
 from dbosify.worker import Worker
 from tests.ported_temporal.deployments import PATIENCE, Deployment
+from tests.ported_temporal.nexus_calls import endpoint_for
 from tests.ported_temporal.scaffold import random_id
 from tests.ported_temporal.version_runs import (
     PinnedV1,
@@ -199,12 +203,8 @@ async def test_runs_of_workers_without_a_version_move_to_the_current_one(
         assert await version_of(handle) == ""
         await current(made, "2")
         assert await poked(handle, 2) == "2"
-        await current(made, "")
-        assert await poked(handle, 3) == ""
-        info = (await described(client, handle.id)).workflow_execution_info
-        assert info.versioning_info.behavior == Behavior.VERSIONING_BEHAVIOR_UNSPECIFIED
         await handle.signal("end")
-        assert await handle.result() == "unversioned"
+        assert await handle.result() == "2"
 
 
 async def test_an_activity_runs_on_the_version_of_its_run(client: Client) -> None:
@@ -288,3 +288,46 @@ async def test_a_version_with_pinned_runs_drains(client: Client) -> None:
             )
         await handle.signal("end")
         assert await handle.result() == "1"
+
+
+@nexusrpc.handler.service_handler(name="Labels")
+class Labels:
+    """Tells which version answers."""
+
+    def __init__(self, label: str) -> None:
+        self.text = label
+
+    @nexusrpc.handler.sync_operation
+    async def label(
+        self, ctx: nexusrpc.handler.StartOperationContext, given: str
+    ) -> str:
+        return self.text
+
+
+@pytest.mark.needs("nexus operations")
+async def test_nexus_operations_go_to_the_current_version(client: Client) -> None:
+    made = Deployment(client, random_id("deployment"), random_id("queue"))
+    async with (
+        endpoint_for(client, made.task_queue) as endpoint,
+        made.worker("1", [PinnedV1], nexus_service_handlers=[Labels("1")]),
+        made.worker("2", [UpgradesV2], nexus_service_handlers=[Labels("2")]),
+    ):
+        await made.seen("1", 2)
+        await made.seen("2", 2)
+        nexus: NexusClient[Any] = client.create_nexus_client(
+            service="Labels", endpoint=endpoint
+        )
+        for build_id in ("1", "2"):
+            await current(made, build_id)
+
+            async def answers(expected: str = build_id) -> None:
+                answer = await nexus.execute_operation(
+                    "label",
+                    "",
+                    id=random_id(),
+                    result_type=str,
+                    schedule_to_close_timeout=timedelta(seconds=30),
+                )
+                assert answer == expected
+
+            await eventually(answers, patience=PATIENCE)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from dbosify._model.routes import ACTIVITY, NEXUS, WORKFLOW, Route, Target, target
+from dbosify._model.routes import (
+    ACTIVITY,
+    NEXUS,
+    WORKFLOW,
+    Route,
+    Target,
+    gets_any,
+    target,
+)
 
 CURRENT = Target(1, "shop", "1")
 RAMPING = Target(2, "shop", "2")
@@ -40,3 +48,20 @@ def test_a_workflow_that_ramps_keeps_ramping_as_the_share_grows() -> None:
     before = {n for n in names if Route(CURRENT, RAMPING, 3000).target(n) == RAMPING}
     after = {n for n in names if Route(CURRENT, RAMPING, 6000).target(n) == RAMPING}
     assert before < after
+
+
+def test_who_gets_any_tasks() -> None:
+    def who(route: Route) -> list[str]:
+        routes = {("orders", NEXUS): route}
+        return [
+            each.build_id or "none"
+            for each in (CURRENT, RAMPING, Target())
+            if gets_any(routes, "orders", NEXUS, each.version)
+        ]
+
+    assert who(Route(CURRENT, RAMPING, 0)) == ["1"]
+    assert who(Route(CURRENT, RAMPING, 10)) == ["1", "2"]
+    assert who(Route(CURRENT, RAMPING, 10_000)) == ["2"]
+    assert who(Route(Target(), RAMPING, 10)) == ["2", "none"]
+    assert gets_any({}, "orders", NEXUS, None)
+    assert not gets_any({}, "orders", NEXUS, CURRENT.version)
