@@ -206,18 +206,19 @@ class Host:
             worker: to be told of hints.
             config: for the DBOS runtime, if this is the worker that brings it.
         """
-        queues = [worker.task_queue]
-        self.learn_routes(queues, await routing.load(self.database, queues))
         with self._lock:
             first = not self._workers
             self._workers.append(worker)
-        if first:
-            try:
+        queues = [worker.task_queue]
+        try:
+            self.learn_routes(queues, await routing.load(self.database, queues))
+            if first:
                 await asyncio.to_thread(self.keeper.start)
-            except BaseException:
-                with self._lock:
-                    self._workers.remove(worker)
-                raise
+        except BaseException:
+            with self._lock:
+                self._workers.remove(worker)
+            raise
+        if first:
             self._hosts_dbos = await dbos_runtime.launch(
                 self.database, self.executor_id, config
             )
