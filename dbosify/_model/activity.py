@@ -5,15 +5,10 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from .protos import (
-    ActivityTaskScheduledEventAttributes,
-    Failure,
-    HistoryEvent,
-    Payloads,
-)
+from .protos import Failure, HistoryEvent, Payloads, Priority
 
 _USUAL_PRIORITY = 3
-"""What an activity without a priority has; 1 comes before all others."""
+"""What a task without a priority has; 1 comes before all others."""
 
 
 class AttemptState(enum.IntEnum):
@@ -87,6 +82,6 @@ class ActivityRow:
         return not self.workflow_uuid
 
 
-def rank(options: ActivityTaskScheduledEventAttributes) -> int:
-    """Its place in its queue, as DBOS orders: lower ones first, 0 if it has none."""
-    return (options.priority.priority_key or _USUAL_PRIORITY) - _USUAL_PRIORITY
+def rank(priority: Priority) -> int:
+    """A task's place in its queue, as DBOS orders: lower first, 0 if it has none."""
+    return (priority.priority_key or _USUAL_PRIORITY) - _USUAL_PRIORITY

@@ -10,6 +10,7 @@ from temporalio.api.common.v1 import Priority
 from temporalio.api.history.v1 import WorkflowExecutionOptionsUpdatedEventAttributes
 from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 
+from dbosify._model.activity import rank
 from dbosify._model.protos import EventType, HistoryEvent, Timestamp
 from dbosify._model.versioning import Versioning
 from dbosify._store import inboxes, routing
@@ -175,10 +176,14 @@ async def _send(
         )
         if sent is None or sent["inbox"] is None:
             raise errors.already_completed()
-        if versioning.is_versioned:
-            await routing.override(
-                connection, context.database, run["workflow_uuid"], versioning
-            )
+        updated = event.workflow_execution_options_updated_event_attributes
+        await routing.change(
+            connection,
+            context.database,
+            run["workflow_uuid"],
+            versioning=versioning,
+            priority=rank(updated.priority),
+        )
     context.around.messaged(run["workflow_uuid"])
     if sent["dbos_status"] == "ENQUEUED":
         context.around.run_queued(run["task_queue"])
@@ -219,7 +224,7 @@ def _set(
     elif options.HasField("priority"):
         result.priority.CopyFrom(options.priority)
     else:
-        result.priority.Clear()
+        result.ClearField("priority")
 
 
 def priority_of(events: Iterable[HistoryEvent]) -> Priority | None:

@@ -145,7 +145,9 @@ def requeue(row: ActivityRow) -> Call:
             "deadline": row.deadline,
             "delay_until": delay_until,
             "for_ever": PARKED_FOR_EVER,
-            "priority": rank(row.scheduled.activity_task_scheduled_event_attributes),
+            "priority": rank(
+                row.scheduled.activity_task_scheduled_event_attributes.priority
+            ),
         },
     )
 

@@ -1,15 +1,16 @@
-"""Fairness keys: activities of one key do not keep those of another waiting.
+"""Fairness keys: tasks of one key do not keep those of another waiting.
 
-Each key has a clock of its own in a queue, which every activity moves on by a stride
-over its weight; the activity's place is what the clock shows then, and a key that comes
-late begins where the queue is. So the order is known when an activity is queued, and
-whoever claims need not know of it: its place stands where else is the time at which it
-was queued. Only turns that queue activities with a key pay for that.
+Each key has a clock of its own in a queue, which every task moves on by a stride over
+its weight; the task's place is what the clock shows then, and a key that comes late
+begins where the queue is. So the order is known when something is queued, and whoever
+claims need not know of it: its place stands where else is the time at which it was
+queued. Only what is queued with a key pays for that; a run keeps the place that it was
+started with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from temporalio.api.common.v1 import Priority
 
@@ -57,11 +58,34 @@ def place(
                 (
                     act.task_id,
                     queue,
-                    rank(options),
+                    rank(options.priority),
                     key.replace("\0", " "),
                     usual(weight),
                 )
             )
+    return _calls(workflow_uuid, token, keyed)
+
+
+def place_one(task_id: str, queue: str, priority: Priority) -> list[Call]:
+    """The statements that give something its fair place, if it is queued just now.
+
+    Args:
+        task_id: the DBOS id of a run, or of an activity without one.
+        queue: in which it is.
+        priority: of it, with its key and weight.
+    """
+    key = priority.fairness_key
+    if not key:
+        return []
+    weight = _usual(priority.fairness_weight)
+    keyed = [(task_id, queue, rank(priority), key.replace("\0", " "), weight)]
+    return _calls(task_id, None, keyed)
+
+
+def _calls(
+    owned: str, token: str | None, keyed: Sequence[tuple[str, str, int, str, float]]
+) -> list[Call]:
+    """The statements for tasks, if `owned` has that token: if it has none, for None."""
     if not keyed:
         return []
     return [
@@ -69,7 +93,7 @@ def place(
         Call(
             "place_fairly",
             {
-                "workflow_uuid": workflow_uuid,
+                "workflow_uuid": owned,
                 "token": token,
                 "stride": _STRIDE_MS,
                 "task_ids": [row[0] for row in keyed],

@@ -205,7 +205,7 @@ def _append_params(turns: Sequence[TurnRow]) -> dict[str, Any]:
         "activity_ids": [option.activity_id for option in options],
         "types": [option.activity_type.name for option in options],
         "task_queues": [option.task_queue.name for option in options],
-        "priorities": [rank(option) for option in options],
+        "priorities": [rank(option.priority) for option in options],
         "tasks": [act.event.SerializeToString() for _, act in begun],
         "states": [act.state for _, act in begun],
         "scheduled": [act.scheduled_at for _, act in begun],

@@ -176,7 +176,7 @@ def queue_activities(
             "activity_ids": [option.activity_id for option in options],
             "types": [option.activity_type.name for option in options],
             "task_queues": [option.task_queue.name for option in options],
-            "priorities": [rank(option) for option in options],
+            "priorities": [rank(option.priority) for option in options],
             "tasks": [event.SerializeToString() for event in scheduled],
             "cancelled": [number in cancelled for number in numbers],
             "deadlines": list(deadlines),

@@ -69,23 +69,35 @@ def note(workflow_uuid: str, token: str, versioning: Versioning) -> Call:
     )
 
 
-async def override(
+async def change(
     connection: Connection,
     database: Database,
     workflow_uuid: str,
+    *,
     versioning: Versioning,
+    priority: int,
 ) -> None:
-    """Write where a run belongs after an override that was just sent to it."""
-    await database.run(
-        connection,
-        "override_version",
-        {
-            "workflow_uuid": workflow_uuid,
-            "attributes": _attributes(versioning),
-            **pin_params(versioning.pinned_to),
-        },
-    )
-    await database.run(connection, "place_run", {"workflow_uuid": workflow_uuid})
+    """Write where a run belongs after other options were just sent to it.
+
+    Args:
+        connection: of the transaction.
+        database: of the namespace.
+        workflow_uuid: of the run.
+        versioning: with those options.
+        priority: its place in its queue, as DBOS orders.
+    """
+    if versioning.is_versioned:
+        await database.run(
+            connection,
+            "override_version",
+            {
+                "workflow_uuid": workflow_uuid,
+                "attributes": _attributes(versioning),
+                **pin_params(versioning.pinned_to),
+            },
+        )
+    params = {"workflow_uuid": workflow_uuid, "priority": priority}
+    await database.run(connection, "place_run", params)
 
 
 def _attributes(versioning: Versioning) -> str:

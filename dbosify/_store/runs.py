@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from dbosify._model import ids, journal
+from dbosify._model.activity import rank
 from dbosify._model.journal import Step
 from dbosify._model.outbox import Entry
 from dbosify._model.protos import (
@@ -24,6 +25,7 @@ from dbosify._model.protos import (
 from dbosify._model.search_attributes import as_sent, document, keywords
 from dbosify._model.versioning import Versioning, pin_of
 
+from . import fairness
 from .claims import PARKED_FOR_EVER, Owner
 from .engine import Call, Connection, Database
 
@@ -98,6 +100,7 @@ class StartRow:
             "executor_id": self.owner.executor_id if self.owner else None,
             "token": self.owner.token if self.owner else None,
             "delay_until": delay_until,
+            "priority": rank(started.priority),
             "queue": self.owner.queue if self.owner else None,
             **pin_params(self.pin),
         }
@@ -227,6 +230,9 @@ async def start(
         before, if any.
     """
     call = start_call(row, reusable, recognise=recognise)
+    started = row.events[0].workflow_execution_started_event_attributes
+    queue, priority = started.task_queue.name, started.priority
+    also = [*fairness.place_one(row.workflow_uuid, queue, priority), *also]
     if also:
         rows, *_ = await database.fetch_together([call, *also])
     else:

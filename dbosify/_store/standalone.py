@@ -17,7 +17,7 @@ from dbosify._model import ids
 from dbosify._model.activity import ActivityRow, AttemptState, rank
 from dbosify._model.protos import HistoryEvent
 
-from . import activities
+from . import activities, fairness
 from .engine import Call, Connection, Database
 from .runs import iso, readable, search_attributes_json
 
@@ -67,7 +67,9 @@ class NewActivity:
             "task": self.scheduled.SerializeToString(),
             "state": int(AttemptState.BACKOFF if delayed else AttemptState.SCHEDULED),
             "deadline": self.deadline,
-            "priority": rank(self.scheduled.activity_task_scheduled_event_attributes),
+            "priority": rank(
+                self.scheduled.activity_task_scheduled_event_attributes.priority
+            ),
             "delay_until": self.execution_time // 1_000_000 if delayed else None,
             "inputs": json.dumps(inputs).replace("\\u0000", ""),
         }
@@ -82,7 +84,14 @@ async def start(
         Whether it was started, and the latest one before it.
     """
     params = new.params() | {"reusable": list(reusable)}
-    row = (await database.fetch("start_standalone", params))[0]
+    options = new.scheduled.activity_task_scheduled_event_attributes
+    queue = ids.activity_queue(options.task_queue.name)
+    calls = fairness.place_one(new.task_id, queue, options.priority)
+    if calls:
+        call = Call("start_standalone", params)
+        [row], *_ = await database.fetch_together([call, *calls])
+    else:
+        [row] = await database.fetch("start_standalone", params)
     return bool(row["created"]), row if row["run_id"] is not None else None
 
 

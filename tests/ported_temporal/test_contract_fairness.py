@@ -1,4 +1,4 @@
-"""Fairness keys: nobody's backlog keeps the activities of others waiting."""
+"""Priorities and fairness keys: nobody's backlog keeps others waiting."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from dbosify import activity, workflow
+from dbosify.api.common.v1 import Priority as ApiPriority
+from dbosify.api.common.v1 import WorkflowExecution
+from dbosify.api.workflow.v1 import WorkflowExecutionOptions
+from dbosify.api.workflowservice.v1 import UpdateWorkflowExecutionOptionsRequest
 from dbosify.client import Client, WorkflowHandle
 from dbosify.common import Priority
 from tests.ported_temporal.scaffold import (
@@ -162,3 +167,123 @@ async def test_a_key_is_not_charged_for_what_it_had_when_nobody_waited(
 async def test_activities_without_a_key_keep_their_order(client: Client) -> None:
     names = [f"-{n}" for n in range(5)]
     assert await order_of(client, (names, None)) == names
+
+
+@workflow.defn
+class Nothing:
+    """Ends at once."""
+
+    @workflow.run
+    async def run(self) -> None:
+        pass
+
+
+async def order_of_runs(client: Client, *priorities: tuple[str, Priority]) -> list[str]:
+    """In which order runs begin that were started before there was a worker."""
+    queue = random_id("queue")
+    handles = [
+        await client.start_workflow(
+            Nothing.run,
+            id=f"{name}-{random_id()}",
+            task_queue=queue,
+            priority=priority,
+        )
+        for name, priority in priorities
+    ]
+    async with new_worker(
+        client,
+        Nothing,
+        task_queue=queue,
+        max_concurrent_workflow_tasks=1,
+        max_cached_workflows=0,
+    ):
+        for handle in handles:
+            await handle.result()
+    began = []
+    for (name, _), handle in zip(priorities, handles, strict=True):
+        third = (await handle.fetch_history()).events[2]
+        began.append((third.event_time.ToNanoseconds(), name))
+    return [name for _, name in sorted(began)]
+
+
+async def test_urgent_runs_begin_first(client: Client) -> None:
+    begun = await order_of_runs(
+        client,
+        *(
+            (str(key), Priority(priority_key=key) if key else Priority.default)
+            for key in (5, 4, None, 2, 1)
+        ),
+    )
+    assert begun == ["1", "2", "None", "4", "5"]
+
+
+async def test_a_run_of_another_key_does_not_wait_for_a_backlog(client: Client) -> None:
+    many = [(f"a{n}", Priority(fairness_key="a")) for n in range(6)]
+    begun = await order_of_runs(client, *many, ("b", Priority(fairness_key="b")))
+    assert [name for name in begun if name != "b"] == [name for name, _ in many]
+    assert begun.index("b") <= 2
+
+
+async def test_a_run_that_waits_can_be_made_urgent(client: Client) -> None:
+    queue = random_id("queue")
+    handles = [
+        await client.start_workflow(Nothing.run, id=random_id(), task_queue=queue)
+        for _ in range(3)
+    ]
+    await client.workflow_service.update_workflow_execution_options(
+        UpdateWorkflowExecutionOptionsRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handles[2].id),
+            workflow_execution_options=WorkflowExecutionOptions(
+                priority=ApiPriority(priority_key=1)
+            ),
+            update_mask=FieldMask(paths=["priority"]),
+        )
+    )
+    async with new_worker(
+        client,
+        Nothing,
+        task_queue=queue,
+        max_concurrent_workflow_tasks=1,
+        max_cached_workflows=0,
+    ):
+        for handle in handles:
+            await handle.result()
+
+    async def began(handle: WorkflowHandle[Nothing, None]) -> int:
+        events = (await handle.fetch_history()).events
+        return min(
+            event.event_time.ToNanoseconds()
+            for event in events
+            if event.HasField("workflow_task_started_event_attributes")
+        )
+
+    times = [await began(handle) for handle in handles]
+    assert min(times) == times[2]
+
+
+async def test_an_activity_without_a_workflow_has_its_key_too(client: Client) -> None:
+    begun: list[str] = []
+
+    @activity.defn
+    async def note(name: str) -> None:
+        begun.append(name)
+
+    queue = random_id("queue")
+    handles = [
+        await client.start_activity(
+            "note",
+            name,
+            id=random_id(),
+            task_queue=queue,
+            start_to_close_timeout=timedelta(seconds=30),
+            priority=Priority(fairness_key=name[0]),
+        )
+        for name in ("a0", "a1", "a2", "a3", "a4", "a5", "b")
+    ]
+    async with new_worker(
+        client, activities=[note], task_queue=queue, max_concurrent_activities=1
+    ):
+        for handle in handles:
+            await handle.result()
+    assert begun.index("b") <= 2

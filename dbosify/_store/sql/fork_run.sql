@@ -26,11 +26,13 @@ WITH base AS (
 ), status AS (
   INSERT INTO {schema}.workflow_status (
     workflow_uuid, status, name, queue_name, recovery_attempts, serialization,
-    forked_from
+    forked_from, priority
   )
   SELECT workflow_uuid, 'ENQUEUED', workflow_type,
          coalesce('/_sys/v' || pinned_to || '/', '') || task_queue, 0, 'portable_json',
-         %(base)s
+         %(base)s, (
+           SELECT priority FROM {schema}.workflow_status WHERE workflow_uuid = %(base)s
+         )
   FROM run
 ), forked AS (
   UPDATE {schema}.workflow_status w SET was_forked_from = true

@@ -1,4 +1,4 @@
--- Give a turn's queued activities the places that their fairness keys have earned.
+-- Give what is queued just now the places that fairness keys have earned.
 -- Index: idx_workflow_status_in_flight_v2, primary keys; after lock_fairness.sql.
 WITH asked AS (
   SELECT t.*, sum(
@@ -15,7 +15,7 @@ WITH asked AS (
     ON c.task_queue = substr(t.queue_name, length('activity:') + 1) AND c.kind = 2
   WHERE EXISTS (
     SELECT FROM {schema}.workflow_status run
-    WHERE run.workflow_uuid = %(workflow_uuid)s AND run.owner_xid = %(token)s
+    WHERE run.workflow_uuid = %(workflow_uuid)s AND run.owner_xid IS NOT DISTINCT FROM %(token)s
   )
 ), clock AS (
   -- The queue's clock shows the place of whoever is next in it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbosify._model.activity import AttemptState, rank
-from dbosify._model.protos import ActivityTaskScheduledEventAttributes, Priority
+from dbosify._model.protos import Priority
 
 
 def test_the_numbers_of_states_never_change() -> None:
@@ -20,5 +20,4 @@ def test_the_numbers_of_states_never_change() -> None:
 
 @pytest.mark.parametrize(("key", "place"), [(0, 0), (1, -2), (3, 0), (5, 2)])
 def test_a_lower_key_comes_first_and_none_is_the_middle(key: int, place: int) -> None:
-    options = ActivityTaskScheduledEventAttributes(priority=Priority(priority_key=key))
-    assert rank(options) == place
+    assert rank(Priority(priority_key=key)) == place
