@@ -72,6 +72,7 @@ NEWS = frozenset(
 """Events that end a step's own part: what follows belongs to the workflow task."""
 
 
+_BEGINNING = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
 _UNREADABLE = (DecodeError, KeyError, TypeError, ValueError)
 """What comes of reading as JSON, base64 and protobuf what is something else."""
 
@@ -123,8 +124,18 @@ def pack_message(message: Message) -> str:
 
 
 def unpack_bytes(data: bytes) -> list[HistoryEvent]:
-    """Events stored as a serialised `History`."""
-    return list(History.FromString(data).events)
+    """Events stored as a serialised `History`: those that a run was started with.
+
+    Raises:
+        Damaged: it holds something else.
+    """
+    try:
+        events = list(History.FromString(data).events)
+    except _UNREADABLE:
+        events = []
+    if not events or events[0].event_type != _BEGINNING:
+        raise Damaged("the start in the journal of the run is damaged")
+    return events
 
 
 def decode(output: str) -> list[HistoryEvent]:

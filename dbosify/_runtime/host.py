@@ -120,7 +120,9 @@ class Host:
         self.hints.listeners.append(self._dispatch)
         self._workers: list[LocalWorker] = []
         self._writers = PerLoop(lambda: TurnWriter(self.database))
-        self._inboxes = PerLoop(lambda: Gathering(partial(inboxes.read, self.database)))
+        self._inboxes = PerLoop(
+            lambda: Gathering(partial(inboxes.read_each, self.database))
+        )
         self.journals = PerLoop(
             lambda: Gathering(
                 partial(journal.load_rows, self.database), at_once=_JOURNALS
@@ -180,8 +182,13 @@ class Host:
         return self._writers.here()
 
     async def inbox(self, workflow_uuid: str) -> Inbox | None:
-        """A run's inbox; None if there is no such run."""
-        return await self._inboxes.here().get(workflow_uuid)
+        """A run's inbox; None if there is no such run.
+
+        Raises:
+            Damaged: something in it cannot be read.
+        """
+        found = await self._inboxes.here().get(workflow_uuid)
+        return None if found is None else inboxes.whole(found)
 
     @property
     def courier(self) -> Courier:

@@ -6,6 +6,7 @@ the end the owner's token is gone and whatever it still writes is refused.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
 from dbosify._model import callbacks, clock, ids
 from dbosify._model import outbox as outboxes
 from dbosify._model.children import Children
-from dbosify._model.journal import Step
+from dbosify._model.journal import Damaged, Step
 from dbosify._model.outbox import Entry
 from dbosify._model.protos import (
     Callback,
@@ -26,11 +27,15 @@ from dbosify._model.protos import (
     WorkflowExecutionStatus,
 )
 from dbosify._store import inboxes, journal, outbox, runs
-from dbosify._store.engine import Call, Connection, Rows
+from dbosify._store.engine import Call, Connection, Database, Rows
+from dbosify._store.inboxes import Inbox
+from dbosify._store.journal import Journal
 from dbosify._store.runs import Ending, StartRow
 
 from .context import Context
 from .pending import pending_events
+
+logger = logging.getLogger(__name__)
 
 CANCELLED_BY_DBOS = "cancelled through DBOS"
 """Reason of a termination that DBOS's own `cancel_workflow` asked for."""
@@ -184,21 +189,17 @@ async def _unjournaled(
     context: Context, connection: Connection, workflow_uuid: str
 ) -> _Past:
     database = context.database
-    loaded = await journal.load_in(connection, database, workflow_uuid)
-    sent = await inboxes.read_in(connection, database, [workflow_uuid])
     run = await runs.find_in(
         connection,
         database,
         ids.workflow_id_of(workflow_uuid),
         ids.run_id_of(workflow_uuid),
     )
-    assert loaded is not None, "its row is locked"
     assert run is not None, "its row is locked"
+    loaded, inbox = await _readable(connection, database, run)
     events: list[HistoryEvent] = []
     if run["close_time"] is None:
-        events = pending_events(
-            loaded.events, sent.get(workflow_uuid), run, context.around.now()
-        )
+        events = pending_events(loaded.events, inbox, run, context.around.now())
     last = (events or loaded.events)[-1].event_id
     history = (*loaded.events, *events)
     return _Past(
@@ -210,6 +211,40 @@ async def _unjournaled(
         last + 1,
         sum(event.ByteSize() for event in history),
     )
+
+
+async def _readable(
+    connection: Connection, database: Database, run: dict[str, Any]
+) -> tuple[Journal, Inbox | None]:
+    """A run's journal and inbox; of what is damaged, as much as can be read.
+
+    A run that nobody can go on with must not be one that nobody can end.
+    """
+    uuid = run["workflow_uuid"]
+    rows = await journal.rows_in(connection, database, uuid)
+    try:
+        loaded = journal.of_rows(rows)
+        sent = await inboxes.read_in(connection, database, [uuid])
+    except Damaged as error:
+        logger.warning("run %s is ended as it is: %s", uuid, error)
+        return journal.ruins(rows, _made_up_start(run)), None
+    assert loaded is not None, "its row is locked"
+    return loaded, sent.get(uuid)
+
+
+def _made_up_start(run: dict[str, Any]) -> HistoryEvent:
+    """The start of a run as far as its row tells it."""
+    event = HistoryEvent(
+        event_id=1, event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
+    )
+    event.event_time.FromDatetime(run["execution_time"])
+    started = event.workflow_execution_started_event_attributes
+    started.workflow_id = run["workflow_id"]
+    started.workflow_type.name = run["workflow_type"]
+    started.task_queue.name = run["task_queue"]
+    started.first_execution_run_id = run["first_run_id"]
+    started.original_execution_run_id = run["run_id"]
+    return event
 
 
 async def _part(

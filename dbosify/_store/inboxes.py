@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from dbosify._model import journal
+from dbosify._model.journal import Damaged
 from dbosify._model.protos import EventType, HistoryEvent, UpdateRequest
 
 from .engine import Connection, Database, Rows
@@ -116,10 +117,44 @@ class Inbox:
 
 
 async def read(database: Database, workflow_uuids: Sequence[str]) -> dict[str, Inbox]:
-    """Read the inboxes of runs, each in the order its messages were sent."""
-    return _inboxes(
-        await database.fetch("read_inbox", {"workflow_uuids": list(workflow_uuids)})
-    )
+    """Read the inboxes of runs, each in the order its messages were sent.
+
+    Raises:
+        Damaged: something in one of them cannot be read.
+    """
+    found = await read_each(database, workflow_uuids)
+    return {uuid: whole(inbox) for uuid, inbox in found.items()}
+
+
+async def read_each(
+    database: Database, workflow_uuids: Sequence[str]
+) -> dict[str, Inbox | Damaged]:
+    """Read the inboxes of runs that have nothing to do with each other.
+
+    A message that cannot be read keeps no other run from its own.
+    """
+    rows = await database.fetch("read_inbox", {"workflow_uuids": list(workflow_uuids)})
+    runs: dict[str, Rows] = {}
+    for row in rows:
+        runs.setdefault(row["workflow_uuid"], []).append(row)
+    found: dict[str, Inbox | Damaged] = {}
+    for uuid, own in runs.items():
+        try:
+            found[uuid] = _inboxes(own)[uuid]
+        except Damaged as error:
+            found[uuid] = error
+    return found
+
+
+def whole(inbox: Inbox | Damaged) -> Inbox:
+    """An inbox that can be read.
+
+    Raises:
+        Damaged: it cannot.
+    """
+    if isinstance(inbox, Damaged):
+        raise inbox
+    return inbox
 
 
 async def read_in(

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from dbosify._model import journal
 from dbosify._model.activity import rank
-from dbosify._model.journal import Step
+from dbosify._model.journal import Damaged, Step
 from dbosify._model.protos import HistoryEvent
 
 from .engine import LOST_CONNECTION, Call, Connection, Database, Rows, answering
@@ -264,24 +265,59 @@ async def load_rows(
 async def load_in(
     connection: Connection, database: Database, workflow_uuid: str
 ) -> Journal | None:
-    """Read a run's journal within a transaction."""
-    return of_rows(
-        await database.run(
-            connection, "load_journal", {"workflow_uuids": [workflow_uuid]}
-        )
+    """Read a run's journal within a transaction.
+
+    Raises:
+        Damaged: it cannot be read.
+    """
+    return of_rows(await rows_in(connection, database, workflow_uuid))
+
+
+async def rows_in(
+    connection: Connection, database: Database, workflow_uuid: str
+) -> Rows:
+    """Read the rows of a run's journal within a transaction."""
+    return await database.run(
+        connection, "load_journal", {"workflow_uuids": [workflow_uuid]}
     )
 
 
 def of_rows(rows: Rows) -> Journal | None:
-    """What the rows of one run say; None if there are none."""
+    """What the rows of one run say; None if there are none.
+
+    Raises:
+        Damaged: one of them holds something else, or some are missing.
+    """
     if not rows:
         return None
     events = journal.unpack_bytes(rows[0]["started_event"])
     next_step = 0
     for row in rows:
         if row["function_id"] is not None:
-            events.extend(journal.decode(row["output"]))
+            step = journal.decode(row["output"])
+            if step and step[0].event_id != events[-1].event_id + 1:
+                raise Damaged("steps of the journal of the run are missing")
+            events.extend(step)
             next_step = row["function_id"] + 1
+    return Journal(events, next_step)
+
+
+def ruins(rows: Rows, start: HistoryEvent) -> Journal:
+    """What can still be read of a damaged journal: enough to end its run.
+
+    Args:
+        rows: of the run.
+        start: taken for the run's own if that cannot be read.
+    """
+    events = [start]
+    with suppress(Damaged):
+        events = journal.unpack_bytes(rows[0]["started_event"])
+    next_step = 0
+    for row in rows:
+        if row["function_id"] is not None:
+            next_step = row["function_id"] + 1
+            with suppress(Damaged):
+                events.extend(journal.decode(row["output"]))
     return Journal(events, next_step)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -87,15 +88,7 @@ class StartRow:
             "memo": started.memo.SerializeToString() if started.memo.fields else None,
             "search_attributes": search_attributes_json(started.search_attributes),
             "started": journal.pack_bytes(self.events),
-            "inputs": json.dumps(
-                {
-                    "positionalArgs": [
-                        json.loads(readable(payload))
-                        for payload in started.input.payloads
-                    ],
-                    "namedArgs": {},
-                }
-            ).replace("\\u0000", ""),
+            "inputs": readable_inputs(started.input.payloads),
             "dbos_status": dbos_status,
             "executor_id": self.owner.executor_id if self.owner else None,
             "token": self.owner.token if self.owner else None,
@@ -166,10 +159,22 @@ def iso(nanoseconds: int) -> str:
 
 
 def readable(payload: Payload) -> str:
-    """A payload as JSON for DBOS's own tools: itself if it is JSON, else its bytes."""
+    """A payload as JSON for DBOS's own tools: itself if it is JSON, else its bytes.
+
+    Not every sender's JSON is any.
+    """
     if payload.metadata.get("encoding") == b"json/plain":
-        return payload.data.decode()
+        with suppress(ValueError):
+            json.loads(payload.data)
+            return payload.data.decode()
     return json.dumps({"payload": journal.pack_message(payload)})
+
+
+def readable_inputs(payloads: Iterable[Payload]) -> str:
+    """Arguments as JSON for DBOS's own tools."""
+    given = [json.loads(readable(payload)) for payload in payloads]
+    inputs = {"positionalArgs": given, "namedArgs": {}}
+    return json.dumps(inputs).replace("\\u0000", "")
 
 
 def readable_result(payloads: Payloads | None) -> str:

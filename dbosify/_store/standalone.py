@@ -6,7 +6,6 @@ when that one goes, and tells how it ended.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from dbosify._model.protos import HistoryEvent
 
 from . import activities, fairness
 from .engine import Call, Connection, Database
-from .runs import iso, readable, search_attributes_json
+from .runs import iso, readable_inputs, search_attributes_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +45,6 @@ class NewActivity:
         """As the statement wants it."""
         request = self.request
         delayed = self.execution_time > self.start_time
-        inputs = {
-            "positionalArgs": [
-                json.loads(readable(payload)) for payload in request.input.payloads
-            ],
-            "namedArgs": {},
-        }
         return {
             "run_id": self.run_id,
             "activity_id": request.activity_id,
@@ -71,7 +64,7 @@ class NewActivity:
                 self.scheduled.activity_task_scheduled_event_attributes.priority
             ),
             "delay_until": self.execution_time // 1_000_000 if delayed else None,
-            "inputs": json.dumps(inputs).replace("\\u0000", ""),
+            "inputs": readable_inputs(request.input.payloads),
         }
 
 

@@ -1,0 +1,1 @@
+"""What no worker can go on with: it says what is wrong, and others go on."""
