@@ -40,10 +40,11 @@ class Takes:
 @activity.defn
 async def never_stops() -> None:
     """Does not care that nobody wants it any more."""
+    never = asyncio.get_running_loop().create_future()
     while True:
         try:
             activity.heartbeat()
-            await asyncio.sleep(0.1)
+            await asyncio.wait({never}, timeout=0.1)
         except asyncio.CancelledError:
             if activity.is_worker_shutdown():
                 raise
