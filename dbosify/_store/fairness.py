@@ -77,7 +77,7 @@ def place_one(task_id: str, queue: str, priority: Priority) -> list[Call]:
     key = priority.fairness_key
     if not key:
         return []
-    weight = _usual(priority.fairness_weight)
+    weight = usual(priority.fairness_weight)
     keyed = [(task_id, queue, rank(priority), key.replace("\0", " "), weight)]
     return _calls(task_id, None, keyed)
 

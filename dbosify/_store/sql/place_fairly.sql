@@ -12,10 +12,13 @@ WITH asked AS (
   ) WITH ORDINALITY
     AS t (task_id, queue_name, priority, fairness_key, weight, number)
   LEFT JOIN {schema}.dbosify_queue_configs c
-    ON c.task_queue = substr(t.queue_name, length('activity:') + 1) AND c.kind = 2
+    ON c.kind = CASE WHEN starts_with(t.queue_name, 'activity:') THEN 2 ELSE 1 END
+    AND c.task_queue = CASE c.kind WHEN 2 THEN substr(t.queue_name, 10)
+                                   ELSE t.queue_name END
   WHERE EXISTS (
     SELECT FROM {schema}.workflow_status run
-    WHERE run.workflow_uuid = %(workflow_uuid)s AND run.owner_xid IS NOT DISTINCT FROM %(token)s
+    WHERE run.workflow_uuid = %(workflow_uuid)s
+      AND run.owner_xid IS NOT DISTINCT FROM %(token)s
   )
 ), clock AS (
   -- The queue's clock shows the place of whoever is next in it.

@@ -54,6 +54,7 @@ OUR_TABLES = {
     "dbosify_nexus_operations",
     "dbosify_outbox",
     "dbosify_queries",
+    "dbosify_queue_configs",
     "dbosify_rates",
     "dbosify_routes",
     "dbosify_schedules",
