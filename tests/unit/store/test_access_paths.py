@@ -96,6 +96,7 @@ UNIQUE = {
     ("dbosify_queries", "(query_id)"),
     ("dbosify_rates", "(task_queue)"),
     ("dbosify_fairness", "(queue_name, priority, fairness_key)"),
+    ("dbosify_queue_configs", "(task_queue, kind)"),
     ("dbosify_nexus_endpoints", "(endpoint_id)"),
     ("dbosify_nexus_endpoints", "(name)"),
     ("dbosify_nexus_operations", "(operation_key)"),
