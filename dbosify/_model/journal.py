@@ -124,13 +124,18 @@ def pack_message(message: Message) -> str:
 
 
 def unpack_bytes(data: bytes) -> list[HistoryEvent]:
-    """Events stored as a serialised `History`: those that a run was started with.
+    """Events stored as a serialised `History`."""
+    return list(History.FromString(data).events)
+
+
+def unpack_start(data: bytes) -> list[HistoryEvent]:
+    """The events that a run was started with.
 
     Raises:
         Damaged: it holds something else.
     """
     try:
-        events = list(History.FromString(data).events)
+        events = unpack_bytes(data)
     except _UNREADABLE:
         events = []
     if not events or events[0].event_type != _BEGINNING:

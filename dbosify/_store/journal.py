@@ -290,7 +290,7 @@ def of_rows(rows: Rows) -> Journal | None:
     """
     if not rows:
         return None
-    events = journal.unpack_bytes(rows[0]["started_event"])
+    events = journal.unpack_start(rows[0]["started_event"])
     next_step = 0
     for row in rows:
         if row["function_id"] is not None:
@@ -311,7 +311,7 @@ def ruins(rows: Rows, start: HistoryEvent) -> Journal:
     """
     events = [start]
     with suppress(Damaged):
-        events = journal.unpack_bytes(rows[0]["started_event"])
+        events = journal.unpack_start(rows[0]["started_event"])
     next_step = 0
     for row in rows:
         if row["function_id"] is not None:

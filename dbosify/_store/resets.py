@@ -55,7 +55,7 @@ async def steps_of(
     rows = await database.run(
         connection, "load_journal", {"workflow_uuids": [workflow_uuid]}
     )
-    first = journal.unpack_bytes(rows[0]["started_event"])
+    first = journal.unpack_start(rows[0]["started_event"])
     later = [
         journal.decode(row["output"]) for row in rows if row["function_id"] is not None
     ]

@@ -41,6 +41,10 @@ class _Stays:
         self.version = workflow.info().get_current_deployment_version()
         await workflow.wait_condition(lambda: self.done)
 
+    @workflow.signal
+    def finish(self) -> None:
+        self.done = True
+
 
 @workflow.defn(name="Stays", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class StaysV1(_Stays):
@@ -48,10 +52,6 @@ class StaysV1(_Stays):
     async def run(self) -> str:
         await self.until_done()
         return "version-v1"
-
-    @workflow.signal
-    def finish(self) -> None:
-        self.done = True
 
     @workflow.query
     def state(self) -> str:
@@ -69,10 +69,6 @@ class StaysV2(_Stays):
         assert self.version == current
         return "version-v2"
 
-    @workflow.signal
-    def finish(self) -> None:
-        self.done = True
-
     @workflow.query
     def state(self) -> str:
         return "v2"
@@ -84,10 +80,6 @@ class StaysV3(_Stays):
     async def run(self) -> str:
         await self.until_done()
         return "version-v3"
-
-    @workflow.signal
-    def finish(self) -> None:
-        self.done = True
 
     @workflow.query
     def state(self) -> str:

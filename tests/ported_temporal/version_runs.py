@@ -48,6 +48,14 @@ class _Told:
             )
         return self.label
 
+    @workflow.signal
+    def poke(self) -> None:
+        self.pokes += 1
+
+    @workflow.signal
+    def end(self) -> None:
+        self.ends = True
+
 
 @workflow.defn(name="Told", versioning_behavior=VersioningBehavior.PINNED)
 class PinnedV1(_Told):
@@ -56,14 +64,6 @@ class PinnedV1(_Told):
     @workflow.run
     async def run(self, then: str = "") -> str:
         return await self.go(then)
-
-    @workflow.signal
-    def poke(self) -> None:
-        self.pokes += 1
-
-    @workflow.signal
-    def end(self) -> None:
-        self.ends = True
 
 
 @workflow.defn(name="Told", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
@@ -74,14 +74,6 @@ class UpgradesV2(_Told):
     async def run(self, then: str = "") -> str:
         return await self.go(then)
 
-    @workflow.signal
-    def poke(self) -> None:
-        self.pokes += 1
-
-    @workflow.signal
-    def end(self) -> None:
-        self.ends = True
-
 
 @workflow.defn(name="Told", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class UpgradesV3(_Told):
@@ -91,14 +83,6 @@ class UpgradesV3(_Told):
     async def run(self, then: str = "") -> str:
         return await self.go(then)
 
-    @workflow.signal
-    def poke(self) -> None:
-        self.pokes += 1
-
-    @workflow.signal
-    def end(self) -> None:
-        self.ends = True
-
 
 @workflow.defn(name="Told")
 class Unversioned(_Told):
@@ -107,14 +91,6 @@ class Unversioned(_Told):
     @workflow.run
     async def run(self, then: str = "") -> str:
         return await self.go(then)
-
-    @workflow.signal
-    def poke(self) -> None:
-        self.pokes += 1
-
-    @workflow.signal
-    def end(self) -> None:
-        self.ends = True
 
 
 @asynccontextmanager

@@ -38,7 +38,8 @@ class _Asked:
             some_activity, version, start_to_close_timeout=timedelta(seconds=10)
         )
 
-    def take(self, signal: str) -> None:
+    @workflow.signal
+    def do_next(self, signal: str) -> None:
         self._signals.append(signal)
 
 
@@ -50,10 +51,6 @@ class AutoUpgradingV1(_Asked):
     async def run(self) -> list[str]:
         await self.serve("v1")
         return self.done
-
-    @workflow.signal
-    def do_next(self, signal: str) -> None:
-        self.take(signal)
 
 
 @workflow.defn(
@@ -76,10 +73,6 @@ class AutoUpgradingV1b(_Asked):
             start_to_close_timeout=timedelta(seconds=10),
         )
 
-    @workflow.signal
-    def do_next(self, signal: str) -> None:
-        self.take(signal)
-
 
 @workflow.defn(name="Pinned", versioning_behavior=VersioningBehavior.PINNED)
 class PinnedV1(_Asked):
@@ -87,10 +80,6 @@ class PinnedV1(_Asked):
     async def run(self) -> list[str]:
         await self.serve("v1")
         return self.done
-
-    @workflow.signal
-    def do_next(self, signal: str) -> None:
-        self.take(signal)
 
 
 @workflow.defn(name="Pinned", versioning_behavior=VersioningBehavior.PINNED)
@@ -108,10 +97,6 @@ class PinnedV2(_Asked):
             args=[version, "hi"],
             start_to_close_timeout=timedelta(seconds=10),
         )
-
-    @workflow.signal
-    def do_next(self, signal: str) -> None:
-        self.take(signal)
 
 
 WORKFLOWS = {

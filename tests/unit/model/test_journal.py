@@ -112,6 +112,16 @@ def test_events_survive_as_text_and_as_bytes() -> None:
     assert journal.unpack(journal.pack([])) == []
 
 
+@pytest.mark.parametrize(
+    "stored",
+    [b"", b"garbage", journal.pack_bytes(numbered(1, SIGNAL))],
+    ids=["nothing", "garbage", "no start"],
+)
+def test_a_start_that_is_none_is_damage(stored: bytes) -> None:
+    with pytest.raises(journal.Damaged, match="start in the journal"):
+        journal.unpack_start(stored)
+
+
 def test_a_message_becomes_text_that_any_column_takes() -> None:
     assert journal.pack_message(SIGNAL).isascii()
 
