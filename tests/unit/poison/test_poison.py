@@ -174,7 +174,7 @@ async def test_an_activity_that_will_not_end_keeps_no_workflow_waiting(
 
 
 STEP = "UPDATE dbos.operation_outputs SET output = {} WHERE workflow_uuid = %s"
-GONE = "DELETE FROM dbos.operation_outputs WHERE workflow_uuid = %s AND function_id = 1"
+GONE = "DELETE FROM dbos.operation_outputs WHERE workflow_uuid = %s AND function_id = 0"
 START = "UPDATE dbos.dbosify_executions SET started_event = {} WHERE workflow_uuid = %s"
 
 
