@@ -115,8 +115,18 @@ class Journey:
 
 async def outlast(call: Callable[[], Awaitable[T]]) -> T:
     """Make a request until it is answered."""
+
+    async def once() -> T:
+        try:
+            return await call()
+        except asyncio.CancelledError as error:
+            # Some of the SDK's calls take their own deadline for a cancellation.
+            if isinstance(error.__cause__, RPCError):
+                raise error.__cause__ from None
+            raise
+
     return await eventually(
-        call,
+        once,
         patience=PATIENCE,
         retry_on=(RPCError, WorkflowUpdateRPCTimeoutOrCancelledError),
         retry_if=lambda e: not isinstance(e, RPCError) or e.status in PASSING,
