@@ -52,8 +52,13 @@ def duration(value: float) -> Duration:
 
 
 def duration_of(nanoseconds: int) -> Duration:
-    """The `Duration` of so many nanoseconds, or the nearest that there is."""
-    return Duration(seconds=_whole(nanoseconds), nanos=nanoseconds % _NANOS)
+    """The `Duration` of so many nanoseconds, or the nearest that there is.
+
+    Of less than none, both parts are: unlike a `Timestamp`, a `Duration` has one sign.
+    """
+    sign = -1 if nanoseconds < 0 else 1
+    whole, rest = _whole(abs(nanoseconds)), abs(nanoseconds) % _NANOS
+    return Duration(seconds=sign * whole, nanos=sign * rest)
 
 
 def duration_nanoseconds(value: Duration) -> int:

@@ -35,6 +35,8 @@ def test_seconds_are_good_enough_to_compare() -> None:
         (0.1, Duration(nanos=100_000_000)),
         (0.000_000_000_6, Duration(nanos=1)),
         (10**9, Duration(seconds=10**9)),
+        (-0.000_000_1, Duration(nanos=-100)),
+        (-1.5, Duration(seconds=-1, nanos=-500_000_000)),
     ],
 )
 def test_durations_are_rounded_to_nanoseconds(value: float, expected: Duration) -> None:
