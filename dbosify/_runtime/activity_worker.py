@@ -25,6 +25,7 @@ from dbosify._model.protos import (
     Payloads,
 )
 from dbosify._store import activities, rates
+from dbosify._store.claims import Share
 from dbosify._store.engine import LOST_CONNECTION
 
 from . import activity_metrics, faults
@@ -240,6 +241,10 @@ class ActivityWorker:
             except LOST_CONNECTION as error:
                 logger.warning("activities not claimed: %s", error)
                 wait = None
+            except Exception:
+                # A right or a table that is missing may be back at the next look.
+                logger.exception("activities not claimed")
+                wait = None
             if wait is None:
                 await self._wake.wait()
                 self._wake.clear()
@@ -259,7 +264,9 @@ class ActivityWorker:
         rate = self._queue_rate
         if rate is not None:
             return await self._claim_slowly(limit, rate) if rate else None
-        return 0.0 if await self._claim_some(limit) == limit else None
+        share = self.host.share(self.task_queue, limit)
+        _, more = await self._claim_some(share)
+        return share.turn_of_others if more else None
 
     async def _claim_slowly(self, limit: int, rate: float) -> float | None:
         """Take what the task queue's rate allows."""
@@ -268,24 +275,25 @@ class ActivityWorker:
         allowed, wait = await rates.allow(database, queue, rate, limit=limit, now=now)
         if not allowed:
             return min(wait, _POLL)
-        claimed = await self._claim_some(allowed)
+        share = self.host.share(self.task_queue, allowed)
+        claimed, more = await self._claim_some(share)
         if claimed == allowed:
             return wait
         await rates.disallow(database, queue, rate, tasks=allowed - claimed)
-        return None
+        return share.turn_of_others if more else None
 
-    async def _claim_some(self, limit: int) -> int:
-        """Claim up to `limit` attempts, each on a slot of its own."""
+    async def _claim_some(self, share: Share) -> tuple[int, bool]:
+        """Claim attempts, each on a slot of its own: how many, and if some are left."""
         losses = self.host.keeper.losses
-        permits = [self._slots.take_ready() for _ in range(limit)]
+        permits = [self._slots.take_ready() for _ in range(share.limit)]
         rows: list[ActivityRow] = []
         try:
-            rows = await activities.claim(
+            rows, more = await activities.claim(
                 self.host.database,
                 self.host.new_owner(self.options.queue),
                 identity=self.options.identity,
                 now=self.host.clock.seconds(),
-                limit=limit,
+                share=share,
             )
         finally:
             for permit in permits[len(rows) :]:
@@ -296,7 +304,7 @@ class ActivityWorker:
             self.start(row, None, permit=permit, losses=losses)
         if not rows:
             self._metrics.count("activity_poll_no_task")
-        return len(rows)
+        return len(rows), more
 
     def _task(self, running: _Running) -> ActivityTask:
         row = running.held.row

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -31,7 +31,7 @@ from dbosify._model.protos import (
 )
 from dbosify._model.routes import WORKFLOW, Routes, target
 from dbosify._store import claims, inboxes, journal, routing, virtual_time
-from dbosify._store.claims import Claim, Owner, Release
+from dbosify._store.claims import Claim, Owner, Release, Share
 from dbosify._store.engine import LOST_CONNECTION, Database
 from dbosify._store.gathering import Gathering
 from dbosify._store.inboxes import Inbox
@@ -114,7 +114,7 @@ class Host:
         self.keeper = LeaseKeeper(
             self.database,
             self.clock,
-            on_queued=lambda queue: self.hints.here("queue", queue),
+            on_queued=self._taken_over,
             on_lost=self._lease_lost,
         )
         self.hints.listeners.append(self._dispatch)
@@ -134,6 +134,8 @@ class Host:
         self._couriers = PerLoop(lambda: Courier(self))
         self.queue_rates: dict[str, float] = {}
         """Activities in a second, by their task queue, where operators say so."""
+        self.servers: Mapping[str, int] = {}
+        """Processes that serve them, for the task queues of this process."""
         self.lookouts = PerLoop(lambda: Lookout(self))
         self._lock = threading.Lock()
         self.routes: Routes = {}
@@ -176,6 +178,10 @@ class Host:
     def new_owner(self, queue: str) -> Owner:
         """A fresh fence for a claim by a worker of `queue`."""
         return Owner(self.executor_id, str(uuid.uuid4()), queue)
+
+    def share(self, task_queue: str, limit: int) -> Share:
+        """What this process may take at once of a task queue's work."""
+        return Share(limit, max(1, self.servers.get(task_queue, 1)))
 
     def writer(self) -> TurnWriter:
         """The writer of the running loop."""
@@ -278,6 +284,13 @@ class Host:
             workers = list(self._workers)
         for worker in workers:
             _call(worker.loop, worker.on_hint, kind, key)
+
+    def _taken_over(self, queue: str) -> None:
+        """There are runs of a dead process; called by the lease's thread."""
+        with self._lock:
+            workers = list(self._workers)
+        for worker in workers[:1]:
+            _call(worker.loop, self.run_queued, queue)
 
     def _lease_lost(self) -> None:
         logger.warning("this process was taken for dead; its runs are with others now")

@@ -130,6 +130,7 @@ class Lookout:
         queues = self._queues()
         found = await due.look(self._host.database, queues)
         self._learn_rates(found)
+        self._host.servers = found.servers
         self._host.learn_routes(queues, found.routes)
         self._tell_workers(found)
         self._schedules.notice(found)

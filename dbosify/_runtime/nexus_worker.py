@@ -149,6 +149,9 @@ class NexusWorker:
                     taken = await self._take(limit)
             except LOST_CONNECTION as error:
                 logger.warning("Nexus operations not taken: %s", error)
+            except Exception:
+                # A right or a table that is missing may be back at the next look.
+                logger.exception("Nexus operations not taken")
             if not taken:
                 await self._wake.wait()
                 self._wake.clear()

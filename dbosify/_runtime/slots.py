@@ -152,7 +152,7 @@ class Slots(Protocol):
     used: int
     """By tasks, at the moment."""
     on_change: Callable[[], None]
-    """Called whenever `used` or `available` may have changed."""
+    """Called whenever `used` and with it `available` has changed."""
     on_ready: Callable[[], None]
     """Called when there is a slot again after there was none."""
     hands_over: bool
@@ -160,7 +160,7 @@ class Slots(Protocol):
 
     @property
     def available(self) -> int | None:
-        """Free slots, if that is known."""
+        """Slots that no task uses, if that is known; as in core, reserved ones too."""
 
     def start(self) -> None:
         """Begin to reserve ahead; on the worker's loop."""
@@ -204,13 +204,13 @@ class FixedSlots:
         self.used = 0
         self.on_change: Callable[[], None] = _ignore
         self.on_ready: Callable[[], None] = _ignore
-        self._free = size
+        self._size = self._free = size
         self._waiting: deque[asyncio.Future[Permit]] = deque()
 
     @property
     def available(self) -> int | None:
         """See `Slots`."""
-        return self._free
+        return self._size - self.used
 
     def start(self) -> None:
         """See `Slots`."""
@@ -252,7 +252,6 @@ class FixedSlots:
     def now_free(self, permit: Permit, info: object | None) -> None:
         """See `Slots`."""
         del permit
-        self.used -= info is not None
         waiter = _next(self._waiting)
         if waiter is not None:
             waiter.set_result(Permit(self))
@@ -260,7 +259,9 @@ class FixedSlots:
             self._free += 1
             if self._free == 1:
                 self.on_ready()
-        self.on_change()
+        if info is not None:
+            self.used -= 1
+            self.on_change()
 
 
 class SuppliedSlots:
@@ -343,9 +344,10 @@ class SuppliedSlots:
 
     def now_free(self, permit: Permit, info: object | None) -> None:
         """See `Slots`."""
-        self.used -= info is not None
         self._supplier.release_slot(ReleaseContext(info, permit.value))
-        self.on_change()
+        if info is not None:
+            self.used -= 1
+            self.on_change()
 
     def _take_held(self, is_sticky: bool) -> Permit:
         # A supplier with few slots may have given them all for the other kind.

@@ -466,6 +466,9 @@ class WorkflowWorker:
                     await self._disown_strays()
             except LOST_CONNECTION as error:
                 logger.warning("workflows not claimed: %s", error)
+            except Exception:
+                # A right or a table that is missing may be back at the next look.
+                logger.exception("workflows not claimed")
             await hinted(self._wake, _POLL)
 
     async def _claim(self) -> bool:
@@ -474,19 +477,19 @@ class WorkflowWorker:
         self._starved = ready <= 0
         if self._starved or self.host.keeper.expired:
             return False
-        limit = min(ready, _CLAIM_AT_ONCE)
+        share = self.host.share(self.task_queue, min(ready, _CLAIM_AT_ONCE))
         owner = self.host.new_owner(self.queue)
-        taken = await claims.claim(self.database, owner, limit)
+        taken, more = await claims.claim(self.database, owner, share)
         if taken:
             faults.reach(Point.AFTER_CLAIM)
         else:
             self.metrics.count("workflow_task_queue_poll_empty")
         for claim in taken:
             self._own(OwnedRun(self, claim))
-        if len(taken) == limit:
+        if more:
             # Those just claimed take their slots first.
-            await asyncio.sleep(0)
-        return len(taken) == limit
+            await asyncio.sleep(share.turn_of_others)
+        return more
 
     async def _check_runs(self) -> None:
         """Catch what lost hints would have said."""

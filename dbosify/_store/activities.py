@@ -22,7 +22,7 @@ from dbosify._model.protos import (
 )
 
 from . import outbox
-from .claims import PARKED_FOR_EVER, Owner
+from .claims import PARKED_FOR_EVER, Owner, Share
 from .engine import Call, Connection, Database
 
 
@@ -86,21 +86,22 @@ async def claim(
     *,
     identity: str,
     now: float,
-    limit: int,
-) -> list[ActivityRow]:
-    """Take up to `limit` queued activities of the owner's queue."""
+    share: Share,
+) -> tuple[list[ActivityRow], bool]:
+    """Take a share of the activities of the owner's queue; tell if some are left."""
     rows = await database.fetch(
         "claim_activities",
         {
             "queue": owner.queue,
-            "limit": limit,
+            "limit": share.limit,
+            "processes": share.processes,
             "token": owner.token,
             "executor_id": owner.executor_id,
             "identity": identity,
             "now": now,
         },
     )
-    return [of_row(row) for row in rows]
+    return [of_row(row) for row in rows], share.leaves_some(rows)
 
 
 async def find(

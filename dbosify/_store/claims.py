@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from .engine import Database, Rows
 
+_TURN = 0.02
+"""Seconds in which the others hear of a burst and ask for their shares."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -34,18 +37,41 @@ class Claim:
     task_attempt: int
 
 
-async def claim(database: Database, owner: Owner, limit: int) -> list[Claim]:
-    """Take up to `limit` queued runs of the owner's queue."""
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a process takes of a queue at once, so that a burst is not all its own."""
+
+    limit: int
+    processes: int
+    """Those that serve the queue, this one among them."""
+
+    @property
+    def turn_of_others(self) -> float:
+        """Seconds to leave to the others before the next share."""
+        return _TURN if self.processes > 1 else 0.0
+
+    def leaves_some(self, rows: Rows) -> bool:
+        """Whether there may be more to take than these rows."""
+        if self.processes > 1:
+            return bool(rows) and rows[0]["waiting"] > len(rows)
+        return len(rows) == self.limit
+
+
+async def claim(
+    database: Database, owner: Owner, share: Share
+) -> tuple[list[Claim], bool]:
+    """Take a share of the queued runs of the owner's queue; tell if some are left."""
     rows = await database.fetch(
         "claim_runs",
         {
             "queue": owner.queue,
-            "limit": limit,
+            "limit": share.limit,
+            "processes": share.processes,
             "token": owner.token,
             "executor_id": owner.executor_id,
         },
     )
-    return _claims(rows, owner)
+    return _claims(rows, owner), share.leaves_some(rows)
 
 
 async def claim_one(

@@ -48,6 +48,8 @@ class Due:
     """Task queues that have Nexus operations to be called."""
     rates: Mapping[str, float]
     """Activities that may begin in a second, for task queues where operators say so."""
+    servers: Mapping[str, int]
+    """Processes that are alive and serve a task queue."""
     routes: Routes
     """Of those queues that have any."""
 

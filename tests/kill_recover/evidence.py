@@ -97,6 +97,7 @@ async def check(
     attempts: int,
     known: Sequence[Row] = (),
     endings: Sequence[str] = (),
+    effects_url: str = "",
 ) -> list[WorkflowHistory]:
     """Check all that does not depend on the scenario.
 
@@ -107,6 +108,7 @@ async def check(
         attempts: The most that an activity may have been tried.
         known: The journal as it stood at an earlier time.
         endings: How the runs end, if not by continue-as-new until the last completes.
+        effects_url: Of the database with their effects, if it is another one.
 
     Returns:
         The histories.
@@ -117,7 +119,7 @@ async def check(
         check_closed(history, EventType.Value(f"EVENT_TYPE_WORKFLOW_EXECUTION_{how}"))
     steps = await journal_of(url, workflow_id)
     assert [row for row in known if row not in steps] == []
-    done = await effects.read(url, workflow_id)
+    done = await effects.read(effects_url or url, workflow_id)
     for history in histories:
         mine = [effect for effect in done if effect.run_id == history.run_id]
         check_effects(activities_of(history), mine, attempts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,7 @@ class Fleet:
         stable: Where processes come from.
         server: The Postgres of the runs.
         client: On it, by no network that could be cut.
+        queues: That every member serves.
         effects_url: Of the database with the table of effects, which no fault strikes.
         settings: Of every member.
     """
@@ -61,11 +62,13 @@ class Fleet:
         stable: Stable,
         server: Server,
         client: Client,
+        queues: Sequence[str],
         *,
         effects_url: str,
         settings: dict[str, str],
     ) -> None:
         """Nobody is there yet."""
+        self.queues = queues
         self.server = server
         self.client = client
         self.effects_url = effects_url
@@ -109,7 +112,8 @@ class Fleet:
                 settings["DBOSIFY_FAULT"] = fault
             process = self._stable.process(**settings)
             reins = await stack.enter_async_context(process)
-            await reins.order(do="serve", queue=QUEUE, nexus=True)
+            for queue in self.queues:
+                await reins.order(do="serve", queue=queue, nexus=True)
             member = Member(reins, network, stack.pop_all())
         self.members.append(member)
         return member
@@ -160,7 +164,12 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet_on(
-    home: Path, stable: Stable, effects_url: str, *, settings: dict[str, str]
+    home: Path,
+    stable: Stable,
+    effects_url: str,
+    *,
+    settings: dict[str, str],
+    queues: Sequence[str] = (QUEUE,),
 ) -> AsyncIterator[Fleet]:
     """A fleet without members, while the block runs.
 
@@ -169,6 +178,7 @@ async def fleet_on(
         stable: Where processes come from.
         effects_url: See :class:`Fleet`.
         settings: Of every member.
+        queues: That every member serves.
     """
     server = Server(home)
     await server.start()
@@ -181,7 +191,12 @@ async def fleet_on(
                 CreateNexusEndpointRequest(spec=spec)
             )
             fleet = Fleet(
-                stable, server, client, effects_url=effects_url, settings=settings
+                stable,
+                server,
+                client,
+                queues,
+                effects_url=effects_url,
+                settings=settings,
             )
             try:
                 yield fleet

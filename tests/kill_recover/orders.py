@@ -10,7 +10,9 @@ before them all, an answer says that the process is connected.
   within the process, whose own worker gets it (eager start);
 - ``{"do": "bow out", "ids": …, …}`` starts several while the queue is left;
 - ``{"do": "race", …, "times": …, "use_existing": …}`` starts the same run many times;
-- ``{"do": "census"}`` tells how often each fault point was passed.
+- ``{"do": "census"}`` tells how often each fault point was passed;
+- ``{"do": "colleagues"}`` tells how many processes serve each queue, as far as this one
+  knows.
 
 When stdin ends, the process leaves all its queues and ends.
 """
@@ -26,6 +28,8 @@ from datetime import timedelta
 from typing import Any
 
 from dbosify._runtime import faults
+from dbosify._runtime.host import Host, host_of
+from dbosify._store.url import DatabaseUrl
 from dbosify.client import Client
 from dbosify.common import RetryPolicy, WorkflowIDConflictPolicy
 from dbosify.exceptions import WorkflowAlreadyStartedError
@@ -77,12 +81,14 @@ class Program:
 
     Args:
         client: Of the namespace.
+        host: Of the namespace in this process.
         url: Of the database with the table of effects.
     """
 
-    def __init__(self, client: Client, url: str) -> None:
+    def __init__(self, client: Client, host: Host, url: str) -> None:
         """Serve nothing yet."""
         self._client = client
+        self._host = host
         self._activities = Activities(url)
         self._workers: dict[str, Worker] = {}
         self._census: Counter[str] = Counter()
@@ -112,6 +118,8 @@ class Program:
                 return await self._race(**order)
             case "census":
                 return dict(self._census)
+            case "colleagues":
+                return dict(self._host.servers)
             case unknown:
                 raise ValueError(f"no such order: {unknown}")
         return {}
@@ -212,7 +220,8 @@ async def take_orders(url: str) -> None:
     store = os.environ.get(STORE_VARIABLE, url)
     namespace = os.environ.get(NAMESPACE_VARIABLE, NAMESPACE)
     async with await Client.connect(store, namespace=namespace) as client:
-        program = Program(client, url)
+        host = host_of(DatabaseUrl.parse(store), namespace)
+        program = Program(client, host, url)
         _answer({})
         async for line in orders:
             _answer(await program.obey(json.loads(line)))

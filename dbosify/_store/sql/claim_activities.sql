@@ -1,13 +1,25 @@
 -- Take queued activities of a task queue; each gets a token that fences its outcome.
 -- Index: idx_workflow_status_in_flight_v2, then primary keys.
-WITH due AS (
+WITH waiting AS (
+  -- Asked only where processes share the queue: each takes its part of a burst.
+  SELECT count(*) AS number FROM (
+    SELECT FROM {schema}.workflow_status
+    WHERE queue_name = %(queue)s
+      AND status = 'ENQUEUED'
+      AND status = ANY (ARRAY['ENQUEUED', 'PENDING'])
+    LIMIT %(limit)s::bigint * %(processes)s::bigint
+  ) AS counted
+), due AS (
   SELECT workflow_uuid
   FROM {schema}.workflow_status
   WHERE queue_name = %(queue)s
     AND status = 'ENQUEUED'
     AND status = ANY (ARRAY['ENQUEUED', 'PENDING'])
   ORDER BY priority, created_at
-  LIMIT %(limit)s
+  LIMIT CASE
+    WHEN %(processes)s::bigint = 1 THEN %(limit)s::bigint
+    ELSE (SELECT ceil(number / %(processes)s::numeric) FROM waiting)
+  END
   FOR NO KEY UPDATE SKIP LOCKED
 ), claimed AS (
   UPDATE {schema}.workflow_status w
@@ -28,5 +40,6 @@ SELECT started.*, e.workflow_type, e.workflow_id,
        EXTRACT(epoch FROM started.attempt_scheduled_at)::float8 AS attempt_scheduled_s,
        EXTRACT(epoch FROM started.started_at)::float8 AS started_s,
        EXTRACT(epoch FROM started.completed_at)::float8 AS completed_s,
-       EXTRACT(epoch FROM started.heartbeat_at)::float8 AS heartbeat_s
+       EXTRACT(epoch FROM started.heartbeat_at)::float8 AS heartbeat_s,
+       CASE WHEN %(processes)s::bigint > 1 THEN (SELECT number FROM waiting) END AS waiting
 FROM started LEFT JOIN {schema}.dbosify_executions e USING (workflow_uuid)

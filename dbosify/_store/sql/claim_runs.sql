@@ -1,13 +1,25 @@
 -- Take queued runs of a task queue; their journal and messages are read next.
 -- Index: idx_workflow_status_in_flight_v2, then primary keys.
-WITH due AS (
+WITH waiting AS (
+  -- Asked only where processes share the queue: each takes its part of a burst.
+  SELECT count(*) AS number FROM (
+    SELECT FROM {schema}.workflow_status
+    WHERE queue_name = %(queue)s
+      AND status = 'ENQUEUED'
+      AND status = ANY (ARRAY['ENQUEUED', 'PENDING'])
+    LIMIT %(limit)s::bigint * %(processes)s::bigint
+  ) AS counted
+), due AS (
   SELECT workflow_uuid
   FROM {schema}.workflow_status
   WHERE queue_name = %(queue)s
     AND status = 'ENQUEUED'
     AND status = ANY (ARRAY['ENQUEUED', 'PENDING'])
   ORDER BY priority, created_at
-  LIMIT %(limit)s
+  LIMIT CASE
+    WHEN %(processes)s::bigint = 1 THEN %(limit)s::bigint
+    ELSE (SELECT ceil(number / %(processes)s::numeric) FROM waiting)
+  END
   FOR NO KEY UPDATE SKIP LOCKED
 ), claimed AS (
   UPDATE {schema}.workflow_status w
@@ -19,5 +31,6 @@ WITH due AS (
   WHERE w.workflow_uuid = due.workflow_uuid
   RETURNING w.workflow_uuid
 )
-SELECT e.workflow_uuid, e.run_id, e.workflow_id, e.task_attempt
+SELECT e.workflow_uuid, e.run_id, e.workflow_id, e.task_attempt,
+       CASE WHEN %(processes)s::bigint > 1 THEN (SELECT number FROM waiting) END AS waiting
 FROM claimed JOIN {schema}.dbosify_executions e USING (workflow_uuid)

@@ -98,6 +98,18 @@ SELECT
       AND c.rate IS NOT NULL
   ) AS rates,
   (
+    -- Few workers are alive: their rows are read whatever the number of queues.
+    SELECT coalesce(jsonb_object_agg(served.task_queue, served.processes), '{{}}')
+    FROM (
+      SELECT i.task_queue, count(DISTINCT i.executor_id) AS processes
+      FROM {schema}.dbosify_worker_instances i
+      JOIN {schema}.dbosify_workers live USING (executor_id)
+      WHERE i.task_queue = ANY (%(queues)s::text[])
+        AND live.expires_at > clock_timestamp()
+      GROUP BY i.task_queue
+    ) AS served
+  ) AS servers,
+  (
     SELECT coalesce(json_agg(route), '[]') FROM (
       SELECT r.task_queue, r.kind, floor(r.share * 100 + 0.5)::int AS share,
              c.version_id AS current_id, c.deployment AS current_name,

@@ -12,6 +12,7 @@ import temporalio.client
 import temporalio.worker
 
 from dbosify.client import Client
+from dbosify.runtime import MetricBuffer, Runtime, TelemetryConfig
 from dbosify.worker import Worker
 from tests.fix_postgres import FreshDatabase
 from tests.unit.face.greeting import greeted, greets, random_name, served, started
@@ -39,6 +40,22 @@ async def test_a_dbos_config_is_worker_enough(
 
 async def test_a_client_is_worker_enough(client: Client) -> None:
     assert await greets(client)
+
+
+async def test_a_worker_tells_of_its_slots_when_their_use_changes_and_not_else(
+    postgres_url: str,
+) -> None:
+    buffer = MetricBuffer(10_000)
+    runtime = Runtime(telemetry=TelemetryConfig(metrics=buffer))
+    async with await Client.connect(postgres_url, runtime=runtime) as client:
+        assert await greets(client)
+    levels = [
+        update.value
+        for update in buffer.retrieve_updates()
+        if update.metric.name == "temporal_worker_task_slots_used"
+        and update.attributes["worker_type"] == "ActivityWorker"
+    ]
+    assert levels == [0, 1, 0]
 
 
 async def test_the_official_worker_takes_our_client(client: Client) -> None:

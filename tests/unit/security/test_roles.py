@@ -175,6 +175,29 @@ async def test_schedules_fire_again_when_a_right_that_was_taken_is_back(
         await client.close()
 
 
+async def test_runs_go_on_when_a_right_that_was_taken_is_back(
+    owner: DatabaseUrl, worker_role: DatabaseUrl, caplog: pytest.LogCaptureFixture
+) -> None:
+    migrate(owner)
+    grant(owner, worker_role)
+    async with (
+        await Client.connect(url_of(owner)) as starter,
+        await Client.connect(url_of(worker_role)) as client,
+        served(client) as worker,
+    ):
+        alter(owner, "REVOKE UPDATE ON dbos.workflow_status FROM {}", worker_role)
+        handle = await starter.start_workflow(
+            Greeting.run, "Ada", id=random_name(), task_queue=worker.task_queue
+        )
+
+        async def it_is_told() -> None:
+            assert "workflows not claimed" in caplog.messages
+
+        await eventually(it_is_told, patience=30)
+        alter(owner, "GRANT UPDATE ON dbos.workflow_status TO {}", worker_role)
+        assert await handle.result() == "Hello, Ada!"
+
+
 def alter(owner: DatabaseUrl, statement: str, role: DatabaseUrl) -> None:
     """Give or take a right."""
     with psycopg.connect(owner.conninfo, autocommit=True) as link:

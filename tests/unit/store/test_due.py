@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 
 from dbosify._store import claims, due, statements
+from dbosify._store.claims import Owner, Share
 from dbosify._store.due import Due
 from dbosify._store.engine import Database
 from dbosify._store.migrate import ensure_schema
@@ -92,12 +93,14 @@ STATEMENTS: dict[str, dict[str, object]] = {
     "claim_runs": {
         "queue": "queue-1",
         "limit": 50,
+        "processes": 6,
         "token": "token",
         "executor_id": "executor-1",
     },
     "claim_activities": {
         "queue": "activity:queue-1",
         "limit": 50,
+        "processes": 6,
         "token": "token",
         "executor_id": "executor-1",
         "identity": "",
@@ -249,6 +252,15 @@ async def test_nothing_is_due_that_has_time(filled: Database) -> None:
             "activities",
             False,
         ),
+        (
+            # Two workers of one process, and one of a process that is dead.
+            "INSERT INTO {schema}.dbosify_worker_instances"
+            " (instance_key, executor_id, task_queue, info) VALUES"
+            " ('1', 'executor-1', 'queue-1', ''), ('2', 'executor-1', 'queue-1', ''),"
+            " ('3', 'executor-17', 'queue-1', '')",
+            "servers",
+            {"queue-1": 1},
+        ),
     ],
 )
 async def test_the_one_thing_that_is_due_is_named(
@@ -263,6 +275,35 @@ async def test_the_one_thing_that_is_due_is_named(
     finally:
         await filled.close()
     assert row[named] == expected
+
+
+@pytest.mark.parametrize(
+    ("processes", "limit", "taken", "more"),
+    [(1, 50, 12, False), (1, 12, 12, True), (6, 50, 2, True), (5, 50, 3, True)],
+)
+async def test_of_a_burst_a_process_takes_its_share(
+    filled: Database, processes: int, limit: int, taken: int, more: bool
+) -> None:
+    queue = f"burst-{uuid.uuid4()}"
+    share = Share(limit, processes)
+    pool = await filled.pool()
+    async with pool.connection() as connection:
+        await connection.execute(
+            f"UPDATE {filled.schema}.workflow_status"
+            " SET status = 'ENQUEUED', queue_name = %s WHERE workflow_uuid IN ("
+            f"  SELECT workflow_uuid FROM {filled.schema}.workflow_status"
+            "  WHERE status = 'DELAYED' AND created_at > 1000 LIMIT 12)".encode(),
+            (queue,),
+        )
+    try:
+        owner = Owner("executor-1", "token", queue)
+        claimed, left = await claims.claim(filled, owner, share)
+        assert (len(claimed), left) == (taken, more)
+        while claimed:
+            claimed, left = await claims.claim(filled, owner, share)
+        assert not left
+    finally:
+        await filled.close()
 
 
 async def test_what_is_parked_wakes_up_the_longest_due_first(filled: Database) -> None:
