@@ -82,6 +82,8 @@ class _Running:
     unsent: Payloads | None = None
     throttle: asyncio.TimerHandle | None = None
     beats: set[asyncio.Task[None]] = field(default_factory=set)
+    settling: bool = False
+    """Whether its outcome is known: another one, or a cancellation, comes too late."""
 
 
 class ActivityWorker:
@@ -343,7 +345,8 @@ class ActivityWorker:
     # Cancellation.
 
     def _cancel(self, running: _Running, reason: str, **details: bool) -> None:
-        if running.cancelled is not None or running.token not in self._running:
+        known = running.cancelled is not None or running.settling
+        if known or running.token not in self._running:
             return
         running.cancelled = ActivityCancelReason.Value(reason)
         task = ActivityTask(task_token=running.token)
@@ -442,7 +445,9 @@ class ActivityWorker:
     async def complete(self, completion: ActivityTaskCompletion) -> None:
         """Take what the SDK says of an attempt."""
         running = self._running.get(completion.task_token)
-        if running is None:
+        if running is None or running.settling:
+            # When its worker fails, the SDK answers whatever it is told of an attempt,
+            # be it the cancellation, with a failure of the attempt.
             logger.debug("completion of an activity that is not running here")
             return
         result = completion.result
@@ -452,6 +457,7 @@ class ActivityWorker:
                 "Completion failure: Lang SDK sent us a malformed activity completion"
                 " (Activity completion had empty result/status field)"
             )
+        running.settling = True
         faults.reach(Point.BEFORE_ACTIVITY_END)
         try:
             await self._settle(running, completion)

@@ -164,6 +164,8 @@ class Host:
             namespace=self.namespace,
             migrate=migrate,
         )
+        # The first question waits for a connection: half of that would be a bad guess.
+        await self.database.fetch("now", {})
         asked = time.time_ns()
         rows = await self.database.fetch("now", {})
         self.clock.adjust(rows[0]["now_us"], asked)

@@ -67,7 +67,14 @@ WITH run AS (
   FROM counted JOIN status USING (workflow_uuid)
   WHERE w.workflow_uuid = counted.workflow_uuid
     AND status.status = 'DELAYED' -- as locked; the snapshot may be older
-    AND counted.execution_time <= {schema}.dbosify_now()
+    AND (
+      counted.execution_time <= {schema}.dbosify_now()
+      OR EXISTS (
+        -- It has begun, so it waits for no moment; whose clock said when may be ahead.
+        SELECT FROM {schema}.operation_outputs o
+        WHERE o.workflow_uuid = counted.workflow_uuid
+      )
+    )
 )
 SELECT run.*, counted.inbox, status.status AS dbos_status, status.queue_name,
        known.stage, known.outcome, tally.in_flight, tally.total,

@@ -43,7 +43,14 @@ WITH run AS (
   WHERE w.workflow_uuid = counted.workflow_uuid
     AND status.status = 'DELAYED' -- as locked; the snapshot may be older
     AND NOT %(quiet)s
-    AND (%(at_once)s OR counted.execution_time <= {schema}.dbosify_now())
+    AND (
+      %(at_once)s OR counted.execution_time <= {schema}.dbosify_now()
+      OR EXISTS (
+        -- It has begun, so it waits for no moment; whose clock said when may be ahead.
+        SELECT FROM {schema}.operation_outputs o
+        WHERE o.workflow_uuid = counted.workflow_uuid
+      )
+    )
 )
 SELECT run.*, counted.inbox, status.status AS dbos_status, status.executor_id,
        status.queue_name, (SELECT count(*) FROM known) AS duplicates

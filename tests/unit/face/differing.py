@@ -52,6 +52,28 @@ class Wordy:
         return "x" * 3 * 1024 * 1024
 
 
+@activity.defn
+async def length(text: str) -> int:
+    """Of the text."""
+    return len(text)
+
+
+@workflow.defn
+class Generous:
+    """Says much at once, in pieces that are not too big."""
+
+    @workflow.run
+    async def run(self, pieces: int) -> int:
+        """The length of all that was said."""
+        said = (
+            workflow.execute_activity(
+                length, "x" * 1024 * 1024, start_to_close_timeout=MINUTE
+            )
+            for _ in range(pieces)
+        )
+        return sum(await asyncio.gather(*said))
+
+
 @workflow.defn
 class Clumsy:
     """Has a bug that goes away."""
@@ -201,7 +223,18 @@ class Hurries:
         return seen
 
 
-WORKFLOWS = (Abandons, Calls, Chain, Clumsy, Fan, Hurries, Naps, Patient, Wordy)
+WORKFLOWS = (
+    Abandons,
+    Calls,
+    Chain,
+    Clumsy,
+    Fan,
+    Generous,
+    Hurries,
+    Naps,
+    Patient,
+    Wordy,
+)
 
 
 def worker_of(
@@ -217,7 +250,7 @@ def worker_of(
         client,
         task_queue=task_queue,
         workflows=WORKFLOWS,
-        activities=[gated, hang, hang_at_first],
+        activities=[gated, hang, hang_at_first, length],
         workflow_runner=UnsandboxedWorkflowRunner(),
         build_id="face",
         identity=identity or None,

@@ -60,6 +60,7 @@ from tests.unit.face.differing import (
     Chain,
     Clumsy,
     Fan,
+    Generous,
     Hurries,
     Naps,
     Patient,
@@ -408,3 +409,14 @@ async def test_the_limit_of_payloads_cannot_be_turned_off(client: Client) -> Non
 
         await eventually(failed)
         await handle.terminate()
+
+
+async def test_a_task_may_ask_for_more_than_a_message_of_grpc_holds(
+    client: Client,
+) -> None:
+    queue = random_name("queue")
+    async with worker_of(client, queue):
+        handle = await client.start_workflow(
+            Generous.run, 6, id=random_name(), task_queue=queue
+        )
+        assert await asyncio.wait_for(handle.result(), SOON) == 6 * 1024 * 1024

@@ -11,6 +11,8 @@ import pytest
 import temporalio.client
 import temporalio.worker
 
+from dbosify._model.protos import ActivityTaskCompletion
+from dbosify._runtime.activity_worker import ActivityWorker
 from dbosify.client import Client
 from dbosify.runtime import MetricBuffer, Runtime, TelemetryConfig
 from dbosify.worker import Worker
@@ -56,6 +58,24 @@ async def test_a_worker_tells_of_its_slots_when_their_use_changes_and_not_else(
         and update.attributes["worker_type"] == "ActivityWorker"
     ]
     assert levels == [0, 1, 0]
+
+
+async def test_the_first_outcome_of_an_attempt_counts(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = ActivityWorker.complete
+    outcomes: list[BaseException | None] = []
+
+    async def twice(self: ActivityWorker, first: ActivityTaskCompletion) -> None:
+        late = ActivityTaskCompletion(task_token=first.task_token)
+        late.result.failed.failure.message = "Worker shutting down"
+        both = complete(self, first), complete(self, late)
+        outcomes.extend(await asyncio.gather(*both, return_exceptions=True))
+
+    monkeypatch.setattr(ActivityWorker, "complete", twice)
+    async with served(client) as worker:
+        assert await greeted(client, worker.task_queue) == "Hello, Ada!"
+    assert outcomes == [None, None]
 
 
 async def test_the_official_worker_takes_our_client(client: Client) -> None:

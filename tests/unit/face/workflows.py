@@ -43,6 +43,11 @@ class Patient:
         """Ends the wait."""
         self._word = word
 
+    @workflow.update
+    def tell(self, word: str) -> None:
+        """Ends the wait too."""
+        self._word = word
+
     @workflow.query
     def waits(self) -> bool:
         """Whether it still waits."""
