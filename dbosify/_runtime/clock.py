@@ -21,23 +21,29 @@ class DatabaseClock:
     def __init__(self) -> None:
         self.virtual = False
         """Whether it can be set ahead; then no wait may trust in its pace."""
-        self._offset = 0
+        self._offset: int | None = None
         self._last = 0
 
     def adjust(self, database_us: int, asked_ns: int) -> None:
-        """Learn the offset.
+        """Learn the offset, or that the one known still holds.
 
         Args:
             database_us: the database's answer, microseconds since 1970.
             asked_ns: this process's time when it asked, nanoseconds.
         """
-        # Half the round trip is the best guess at when the database read its clock.
-        self._offset = database_us * 1000 - (asked_ns + time.time_ns()) // 2
+        told = database_us * 1000
+        answered_ns = time.time_ns()
+        # The database read its clock between the two. A slow answer tells little: to
+        # follow each would let this clock waver by half of what the slowest one took.
+        if self._offset is None or not (
+            told - answered_ns <= self._offset <= told - asked_ns
+        ):
+            self._offset = told - (asked_ns + answered_ns) // 2
 
     def nanoseconds(self) -> int:
         """Nanoseconds since 1970, in whole microseconds: Postgres keeps no more."""
         # A new offset must not make time run backwards: timers would fire early.
-        now = (time.time_ns() + self._offset) // 1000 * 1000
+        now = (time.time_ns() + (self._offset or 0)) // 1000 * 1000
         self._last = max(self._last, now)
         return self._last
 

@@ -33,12 +33,18 @@ Rows: TypeAlias = list[DictRow]
 
 LOST_CONNECTION = (
     psycopg.OperationalError,
+    psycopg.errors.FeatureNotSupported,
     psycopg.errors.IdleInTransactionSessionTimeout,
     psycopg.errors.TransactionTimeout,
     PoolClosed,
     PoolTimeout,
 )
-"""What a failing database looks like; the statement may be tried again."""
+"""What a failing database looks like; the statement may be tried again.
+
+An unsupported feature is a plan that was prepared before a migration: what the
+statement gives has other columns now. Its connection is closed, so that the next one
+plans anew.
+"""
 
 _IDLE = 5
 """Seconds after which the database takes its locks from a process that stands still in
@@ -108,7 +114,13 @@ class Database:
         self, connection: Connection, name: str, params: Mapping[str, Any]
     ) -> Rows:
         """Run one statement on a connection that the caller holds."""
-        cursor = await connection.execute(statements.bound(name, self.schema), params)
+        try:
+            cursor = await connection.execute(
+                statements.bound(name, self.schema), params
+            )
+        except psycopg.errors.FeatureNotSupported:
+            await connection.close()
+            raise
         return await cursor.fetchall() if cursor.description else []
 
     async def together(
@@ -130,11 +142,12 @@ class Database:
                     await cursor.fetchall() if cursor.description else []
                     for cursor in cursors
                 ]
-        except BaseException:
+        except BaseException as error:
             # psycopg may leave it in pipeline mode, and then whoever gets it next would
             # see no rows, whatever is in the table; or in the transaction, and then
             # what it writes next would never be committed.
-            if not _at_rest(connection):
+            stale = isinstance(error, psycopg.errors.FeatureNotSupported)
+            if stale or not _at_rest(connection):
                 await connection.close()
             raise
 

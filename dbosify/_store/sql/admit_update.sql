@@ -18,7 +18,7 @@ WITH run AS (
          count(*) FILTER (WHERE NOT u.rejected) AS total
   FROM run JOIN {schema}.dbosify_updates u USING (run_id)
 ), status AS (
-  SELECT w.workflow_uuid, w.status, w.queue_name
+  SELECT w.workflow_uuid, w.status, w.queue_name, w.started_at_epoch_ms
   FROM run JOIN {schema}.workflow_status w USING (workflow_uuid)
   FOR NO KEY UPDATE OF w
 ), counted AS (
@@ -69,11 +69,8 @@ WITH run AS (
     AND status.status = 'DELAYED' -- as locked; the snapshot may be older
     AND (
       counted.execution_time <= {schema}.dbosify_now()
-      OR EXISTS (
-        -- It has begun, so it waits for no moment; whose clock said when may be ahead.
-        SELECT FROM {schema}.operation_outputs o
-        WHERE o.workflow_uuid = counted.workflow_uuid
-      )
+      -- It has begun, so it waits for no moment; whose clock said when may be ahead.
+      OR status.started_at_epoch_ms IS NOT NULL
     )
 )
 SELECT run.*, counted.inbox, status.status AS dbos_status, status.queue_name,

@@ -13,7 +13,7 @@ WITH run AS (
   FROM run JOIN {schema}.notifications n
     ON n.message_uuid = %(message_id)s || '::' || run.workflow_uuid
 ), status AS (
-  SELECT w.workflow_uuid, w.status, w.executor_id, w.queue_name
+  SELECT w.workflow_uuid, w.status, w.executor_id, w.queue_name, w.started_at_epoch_ms
   FROM run JOIN {schema}.workflow_status w USING (workflow_uuid)
   FOR NO KEY UPDATE OF w
 ), counted AS (
@@ -45,11 +45,8 @@ WITH run AS (
     AND NOT %(quiet)s
     AND (
       %(at_once)s OR counted.execution_time <= {schema}.dbosify_now()
-      OR EXISTS (
-        -- It has begun, so it waits for no moment; whose clock said when may be ahead.
-        SELECT FROM {schema}.operation_outputs o
-        WHERE o.workflow_uuid = counted.workflow_uuid
-      )
+      -- It has begun, so it waits for no moment; whose clock said when may be ahead.
+      OR status.started_at_epoch_ms IS NOT NULL
     )
 )
 SELECT run.*, counted.inbox, status.status AS dbos_status, status.executor_id,

@@ -27,7 +27,7 @@ WITH previous AS (
 ), status AS (
   INSERT INTO {schema}.workflow_status (
     workflow_uuid, status, name, queue_name, executor_id, owner_xid, recovery_attempts,
-    serialization, delay_until_epoch_ms, priority
+    serialization, delay_until_epoch_ms, priority, started_at_epoch_ms
   )
   SELECT workflow_uuid,
          CASE WHEN %(queue)s::text IS NULL THEN %(dbos_status)s ELSE 'PENDING' END,
@@ -37,7 +37,10 @@ WITH previous AS (
            (SELECT '/_sys/v' || version_id || '/' FROM pin) || %(task_queue)s,
            %(task_queue)s
          ),
-         %(executor_id)s, %(token)s, 0, 'portable_json', %(delay_until)s, %(priority)s
+         %(executor_id)s, %(token)s, 0, 'portable_json', %(delay_until)s, %(priority)s,
+         CASE WHEN %(queue)s::text IS NOT NULL
+              THEN (EXTRACT(epoch FROM {schema}.dbosify_now()) * 1000)::bigint
+         END
   FROM run
 )
 INSERT INTO {schema}.workflow_input (workflow_uuid, inputs)

@@ -43,7 +43,7 @@ WITH latest AS (
 ), status AS (
   INSERT INTO {schema}.workflow_status (
     workflow_uuid, status, name, queue_name, executor_id, owner_xid, recovery_attempts,
-    inputs, serialization, delay_until_epoch_ms, priority
+    inputs, serialization, delay_until_epoch_ms, priority, started_at_epoch_ms
   )
   SELECT workflow_uuid,
          CASE WHEN owned THEN 'PENDING' ELSE %(dbos_status)s END, %(workflow_type)s,
@@ -52,7 +52,10 @@ WITH latest AS (
                 || %(task_queue)s
          END,
          CASE WHEN owned THEN %(executor_id)s END, CASE WHEN owned THEN %(token)s END,
-         0, NULL, 'portable_json', %(delay_until)s, %(priority)s
+         0, NULL, 'portable_json', %(delay_until)s, %(priority)s,
+         CASE WHEN owned
+              THEN (EXTRACT(epoch FROM {schema}.dbosify_now()) * 1000)::bigint
+         END
   FROM run, granted
 ), input AS (
   INSERT INTO {schema}.workflow_input (workflow_uuid, inputs)
