@@ -149,7 +149,7 @@ def _name(routing: object, which: str, version: Version | None) -> None:
     setattr(
         routing,
         f"{which}_version",
-        UNVERSIONED if version is None else version_string(version),
+        name_of(version),
     )
     field = f"{which}_deployment_version"
     if version is None:
@@ -168,10 +168,16 @@ def _retire(version: Version, now: Timestamp) -> None:
     info.routing_changed_time.CopyFrom(now)
 
 
-def version_string(version: Version) -> str:
+def version_string(version: WorkerDeploymentVersion) -> str:
     """A version as older fields of the API name it."""
-    named = version.info.deployment_version
-    return f"{named.deployment_name}.{named.build_id}"
+    return f"{version.deployment_name}.{version.build_id}"
+
+
+def name_of(version: Version | None) -> str:
+    """Who gets runs, as older fields of the API name it: maybe nobody's version."""
+    if version is None:
+        return UNVERSIONED
+    return version_string(version.info.deployment_version)
 
 
 def is_used(deployment: Deployment, version: Version) -> bool:
@@ -194,7 +200,7 @@ def shown_version(
     """All that is told of a version."""
     shown = WorkerDeploymentVersionInfo()
     shown.CopyFrom(version.info)
-    shown.version = version_string(version)
+    shown.version = version_string(version.info.deployment_version)
     shown.status = _status(deployment, version)
     for kind, name in version.queues:
         shown.task_queue_infos.add(name=name, type=kind)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 
 from dbosify._model.protos import WorkerDeploymentVersion
 from dbosify._model.routes import WORKFLOW, Route, Routes, Target
@@ -21,6 +22,17 @@ from .runs import pin_params, version_params
 async def load(database: Database, task_queues: Iterable[str]) -> Routes:
     """The routes of some task queues."""
     return of_rows(await database.fetch("routes", {"queues": sorted(task_queues)}))
+
+
+async def shown(
+    database: Database, task_queue: str, kind: int
+) -> tuple[Route, datetime] | None:
+    """The route of a task queue, and when it was last changed; None if it has none."""
+    rows = await database.fetch("routes", {"queues": [task_queue]})
+    route = of_rows(rows).get((task_queue, kind))
+    if route is None:
+        return None
+    return route, next(row["routed_at"] for row in rows if row["kind"] == kind)
 
 
 def of_rows(rows: Rows) -> Routes:

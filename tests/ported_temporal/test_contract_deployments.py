@@ -13,6 +13,7 @@ from dbosify.api.enums.v1 import (
     TaskQueueType,
     WorkerDeploymentVersionStatus,
 )
+from dbosify.api.taskqueue.v1 import TaskQueue, TaskQueueVersioningInfo
 from dbosify.api.workflowservice import v1
 from dbosify.client import Client
 from dbosify.common import VersioningBehavior
@@ -85,6 +86,18 @@ async def created(client: Client, *builds: str) -> Deployment:
             )
         )
     return made
+
+
+async def routing_of(made: Deployment) -> TaskQueueVersioningInfo:
+    """What the task queue of a deployment's workers tells of versions."""
+    described = await made.client.workflow_service.describe_task_queue(
+        v1.DescribeTaskQueueRequest(
+            namespace=made.client.namespace,
+            task_queue=TaskQueue(name=made.task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )
+    return described.versioning_info
 
 
 async def delete_version(made: Deployment, build_id: str, **fields: Any) -> None:
@@ -234,6 +247,43 @@ async def test_a_share_of_the_runs_is_given_to_a_version(client: Client) -> None
     same = await made.set_ramping("", 0, identity="setter")
     assert same.conflict_token == ended.conflict_token
     assert same.previous_version == ""
+
+
+async def test_a_task_queue_tells_which_versions_get_its_tasks(client: Client) -> None:
+    made = deployment(client)
+    none = await routing_of(made)
+    assert none.current_version == UNVERSIONED
+    async with made.worker("1", [StayWorkflow]), made.worker("2", [StayWorkflow]):
+        await made.seen("1")
+        await made.seen("2")
+        begun = await made.set_current("1")
+        assert begun.previous_version == UNVERSIONED
+        await made.set_ramping("2", 12.5)
+
+        async def both_are_told() -> TaskQueueVersioningInfo:
+            found = await routing_of(made)
+            assert found.current_version == f"{made.name}.1"
+            assert found.ramping_version == f"{made.name}.2"
+            return found
+
+        both = await eventually(both_are_told)
+        assert both.current_deployment_version == made.api_version("1")
+        assert both.ramping_deployment_version == made.api_version("2")
+        assert both.ramping_version_percentage == 12.5
+        assert both.HasField("update_time")
+
+        await made.set_current("2")
+        await made.set_ramping("", 20)
+
+        async def unversioned_ramp() -> TaskQueueVersioningInfo:
+            found = await routing_of(made)
+            assert found.current_version == f"{made.name}.2"
+            assert found.ramping_version == UNVERSIONED
+            return found
+
+        ramping = await eventually(unversioned_ramp)
+        assert not ramping.HasField("ramping_deployment_version")
+        assert ramping.ramping_version_percentage == 20
 
 
 async def test_workers_without_a_version_do_not_ramp_beside_themselves(

@@ -23,7 +23,6 @@ from temporalio.service import RPCStatusCode
 from dbosify._model import clock
 from dbosify._service import deploying, deployment_checks, errors, validate
 from dbosify._service.context import Context
-from dbosify._service.deploying import UNVERSIONED
 from dbosify._store import deployments
 from dbosify._store.deployments import Deployment, Version
 from dbosify._store.engine import Connection
@@ -141,7 +140,7 @@ async def set_worker_deployment_current_version(
             response.previous_deployment_version.CopyFrom(
                 routing.current_deployment_version
             )
-        name = UNVERSIONED if version is None else deploying.version_string(version)
+        name = deploying.name_of(version)
         if (name, request.identity) != (
             routing.current_version,
             found.info.last_modifier_identity,
@@ -178,7 +177,7 @@ async def set_worker_deployment_ramping_version(
             response.previous_deployment_version.CopyFrom(
                 routing.ramping_deployment_version
             )
-        name = UNVERSIONED if version is None else deploying.version_string(version)
+        name = deploying.name_of(version)
         if name == routing.current_version and (version is not None or share):
             raise errors.failed_precondition(
                 f"requested ramping version {name} is already current"

@@ -15,6 +15,7 @@ from temporalio.api.taskqueue.v1 import (
     TaskQueueStats,
     TaskQueueTypeInfo,
     TaskQueueVersionInfo,
+    TaskQueueVersioningInfo,
 )
 from temporalio.api.worker.v1 import WorkerHeartbeat, WorkerPollerInfo
 from temporalio.api.workflowservice.v1 import (
@@ -23,9 +24,9 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from dbosify._model import clock, limits
-from dbosify._service import errors, validate
+from dbosify._service import deploying, errors, validate
 from dbosify._service.context import Context
-from dbosify._store import queue_configs, worker_instances
+from dbosify._store import queue_configs, routing, worker_instances
 from dbosify._store.engine import Database
 from dbosify._store.worker_instances import Backlog
 
@@ -60,7 +61,7 @@ async def describe_task_queue(
         return await _enhanced(context, request, workers)
     kind = request.task_queue_type or _WORKFLOWS
     response = DescribeTaskQueueResponse(pollers=_pollers(workers, kind))
-    response.versioning_info.current_version = "__unversioned__"
+    response.versioning_info.CopyFrom(await _versioning(context, queue, kind))
     await _show_config(context, request, kind, response)
     if request.report_stats:
         waiting = await _backlog(context, kind)(context.database, queue)
@@ -70,6 +71,28 @@ async def describe_task_queue(
         for each in waiting:
             by_key[_USUAL_PRIORITY + each.priority].CopyFrom(_stats(context, (each,)))
     return response
+
+
+async def _versioning(
+    context: Context, task_queue: str, kind: int
+) -> TaskQueueVersioningInfo:
+    """Which versions of a worker deployment get the tasks that are pinned to none."""
+    info = TaskQueueVersioningInfo(current_version=deploying.UNVERSIONED)
+    found = await routing.shown(context.database, task_queue, kind)
+    if found is None:
+        return info
+    route, changed_at = found
+    info.update_time.FromDatetime(changed_at)
+    if current := route.current.version:
+        info.current_deployment_version.CopyFrom(current)
+        info.current_version = deploying.version_string(current)
+    if ramping := route.ramping.version:
+        info.ramping_deployment_version.CopyFrom(ramping)
+        info.ramping_version = deploying.version_string(ramping)
+    elif route.share:
+        info.ramping_version = deploying.UNVERSIONED
+    info.ramping_version_percentage = route.share / 100
+    return info
 
 
 async def _show_config(

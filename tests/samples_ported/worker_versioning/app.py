@@ -1,65 +1,69 @@
 """Makes each version the current one in turn, with runs that outlive the change."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
-from dbosify.api.enums.v1 import RoutingConfigUpdateState
+from dbosify.api.deployment.v1 import WorkerDeploymentVersion
+from dbosify.api.enums.v1 import TaskQueueType
+from dbosify.api.taskqueue.v1 import TaskQueue
 from dbosify.api.workflowservice.v1 import (
-    DescribeWorkerDeploymentRequest,
-    DescribeWorkerDeploymentResponse,
+    DescribeTaskQueueRequest,
+    DescribeWorkerDeploymentVersionRequest,
     SetWorkerDeploymentCurrentVersionRequest,
 )
 from dbosify.client import Client, WorkflowHandle
 from dbosify.service import RPCError
 from tests.samples_ported.connection import connect
-from tests.samples_ported.worker_versioning.work import DEPLOYMENT, TASK_QUEUE
+from tests.samples_ported.worker_versioning.work import (
+    DEPLOYMENT,
+    TASK_QUEUE,
+    WORKFLOWS,
+)
 
-ROUTED = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED
+KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
 
 
-async def describe(client: Client) -> DescribeWorkerDeploymentResponse:
-    return await client.workflow_service.describe_worker_deployment(
-        DescribeWorkerDeploymentRequest(
-            namespace=client.namespace, deployment_name=DEPLOYMENT
-        )
+async def wait_for_workers(client: Client, build_id: str) -> None:
+    """Wait until the workers of a version have come, for workflows and activities."""
+    request = DescribeWorkerDeploymentVersionRequest(
+        namespace=client.namespace,
+        deployment_version=WorkerDeploymentVersion(
+            deployment_name=DEPLOYMENT, build_id=build_id
+        ),
     )
-
-
-async def wait_for_worker(client: Client, build_id: str) -> None:
-    """Wait until a worker of a version has come."""
     while True:
-        try:
-            found = await describe(client)
-        except RPCError:
-            found = None
-        if found is not None and build_id in [
-            summary.deployment_version.build_id
-            for summary in found.worker_deployment_info.version_summaries
-        ]:
-            return
+        with suppress(RPCError):  # until the first of them has come
+            found = await client.workflow_service.describe_worker_deployment_version(
+                request
+            )
+            if {queue.type for queue in found.version_task_queues} >= set(KINDS):
+                return
         await asyncio.sleep(0.2)
 
 
 async def make_current(client: Client, build_id: str) -> None:
-    await wait_for_worker(client, build_id)
-    while True:
-        try:
-            await client.workflow_service.set_worker_deployment_current_version(
-                SetWorkerDeploymentCurrentVersionRequest(
-                    namespace=client.namespace,
-                    deployment_name=DEPLOYMENT,
-                    build_id=build_id,
-                )
-            )
-        except RPCError:
-            await asyncio.sleep(0.2)  # not all its task queues are known yet
-        else:
-            break
-    while True:
-        described = await describe(client)
-        if described.worker_deployment_info.routing_config_update_state == ROUTED:
-            return
-        await asyncio.sleep(0.2)
+    """Let a version get the new runs, and wait until its task queue knows."""
+    await client.workflow_service.set_worker_deployment_current_version(
+        SetWorkerDeploymentCurrentVersionRequest(
+            namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id
+        )
+    )
+    for kind in KINDS:
+        while await current_version(client, kind) != build_id:
+            await asyncio.sleep(0.2)
+
+
+async def current_version(client: Client, kind: TaskQueueType.ValueType) -> str:
+    """Which version gets the tasks of a kind."""
+    described = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=TASK_QUEUE),
+            task_queue_type=kind,
+        )
+    )
+    return described.versioning_info.current_deployment_version.build_id
 
 
 async def start(client: Client, kind: str, number: int) -> WorkflowHandle[Any, Any]:
@@ -87,6 +91,8 @@ async def acted(handle: WorkflowHandle[Any, Any], times: int = 1) -> None:
 
 async def main() -> None:
     async with await connect() as client:
+        for build_id in WORKFLOWS:
+            await wait_for_workers(client, build_id)
         await make_current(client, "1.0")
         upgrading = await start(client, "AutoUpgrading", 1)
         pinned = await start(client, "Pinned", 1)
