@@ -289,6 +289,12 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def mass(session: nox.Session) -> None:
+    """What 100,000 runs that wait do to a worker; fails when a promise is broken."""
+    run(session, "python", "-m", "bench.mass", *session.posargs)
+
+
+@nox.session
 def verifytypes(session: nox.Session) -> None:
     """How complete the public types are; needs Node.js, which it may download."""
     run(session, "pyright", "--verifytypes", "dbosify", "--ignoreexternal")

@@ -44,8 +44,8 @@ conformance`. The page is written by that session, which fails when a figure get
 - *upstream*: tests of Temporal's Python SDK; *semantic* are those about what a program
   sees, the others are about single objects or the Rust core.
 - *ported*: those that tests of dbosify stand for; *passing* on Postgres, *on server*
-  passing on Temporal's development server. A test that only makes sense on one of the
-  two counts there only.
+  passing on Temporal's development server, where it may try four times. A test that
+  only makes sense on one of the two counts there only.
 - *waiting*: ported, and skipped until a feature is built.
 - *by construction*: about objects of the SDK that dbosify does not touch.
 - *not applicable*: about what dbosify does not have; each has its reason in
