@@ -13,8 +13,8 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -140,6 +140,7 @@ class Host:
         self._lock = threading.Lock()
         self.routes: Routes = {}
         """Of the task queues of this process's workers."""
+        self._routes_asked = 0.0
         self._ready = False
         self._giving_up: set[asyncio.Task[None]] = set()
         self._hosts_dbos = False
@@ -224,9 +225,8 @@ class Host:
         with self._lock:
             first = not self._workers
             self._workers.append(worker)
-        queues = [worker.task_queue]
         try:
-            self.learn_routes(queues, await routing.load(self.database, queues))
+            await self._load_routes([worker.task_queue])
             if first:
                 await asyncio.to_thread(self.keeper.start)
         except BaseException:
@@ -238,8 +238,24 @@ class Host:
                 self.database, self.executor_id, config
             )
 
-    def learn_routes(self, queues: Sequence[str], found: Routes) -> None:
-        """Take in the routes of some queues; those that have none go by no version."""
+    async def _load_routes(self, queues: Collection[str]) -> None:
+        asked = time.monotonic()
+        found = await routing.load(self.database, queues)
+        self.learn_routes(queues, found, asked)
+
+    def learn_routes(
+        self, queues: Collection[str], found: Routes, asked: float
+    ) -> None:
+        """Take in the routes of some queues; those that have none go by no version.
+
+        Args:
+            queues: whose routes were asked for.
+            found: the answer.
+            asked: when, on the monotonic clock: later answers are not undone.
+        """
+        if asked < self._routes_asked:
+            return
+        self._routes_asked = asked
         others = {k: route for k, route in self.routes.items() if k[0] not in queues}
         self.routes = {**others, **found}
 
@@ -392,8 +408,13 @@ class Host:
         self.hints.here("queue", task_queue)
         self.hints.elsewhere("queue", task_queue)
 
-    def rerouted(self) -> None:
+    async def rerouted(self) -> None:
         """See `Surroundings.rerouted`."""
+        with self._lock:
+            queues = {worker.task_queue for worker in self._workers}
+        if queues:
+            with suppress(*LOST_CONNECTION):  # the hints will do, a little later
+                await self._load_routes(queues)
         self.hints.here("routes", "")
         self.hints.elsewhere("routes", "")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from dbosify._model import ids
@@ -128,10 +129,11 @@ class Lookout:
 
     async def _look(self) -> None:
         queues = self._queues()
+        asked = time.monotonic()
         found = await due.look(self._host.database, queues)
         self._learn_rates(found)
         self._host.servers = found.servers
-        self._host.learn_routes(queues, found.routes)
+        self._host.learn_routes(queues, found.routes, asked)
         self._tell_workers(found)
         self._schedules.notice(found)
         if found.batches:

@@ -188,8 +188,8 @@ class OwnedRun:
     async def _step(self) -> bool:
         """One thing; whether the run is done with."""
         self._busy = True
-        if self._look or self._unread:
-            await self._read_inbox()
+        sent = await self._read_inbox()
+        self._news.extend(sent)
         if self._has_news or self.replica is None or self.replica.driver.has_backlog:
             return await self.worker.in_slot(self.replica, self.run_id, self._turn)
         if self._queries:
@@ -203,19 +203,24 @@ class OwnedRun:
         self._wake.clear()
         return False
 
-    async def _read_inbox(self) -> None:
+    async def _read_inbox(self) -> list[list[HistoryEvent]]:
+        """What was sent since the inbox was read, if a hint says that there is any."""
+        if not (self._look or self._unread):
+            return []
         self._look = self._unread = False
         inbox = await self.worker.host.inbox(self.uuid)
         if inbox is None or inbox.owner_token != self.token:
             raise _Lost
         self.inbox_seen = inbox.count
         self._moved = inbox.queue not in (None, self.worker.queue)
+        self._updates = inbox.updates
         known = set(self._messages)
+        sent = []
         for message_id, events in zip(inbox.message_ids, inbox.groups, strict=True):
             if message_id not in known:
                 self._messages.append(message_id)
-                self._news.append(events)
-        self._updates = inbox.updates
+                sent.append(events)
+        return sent
 
     async def _ready(self) -> TaskFailed | None:
         """Make sure that the replica is there and up to date."""
@@ -260,7 +265,7 @@ class OwnedRun:
             return await self._task_failed(failed)
         if not self._has_news and not replica.driver.has_backlog:
             return False
-        news = self._still_news(replica)
+        news = await self._still_news(replica)
         if held and not self._belongs_here(replica, news):
             return await self._leave_to_its_version(news)
         shown = dict(self._updates)
@@ -347,17 +352,25 @@ class OwnedRun:
             return True  # the end of the task will tell
         return self.uuid in seen and seen[self.uuid][1] == self.token
 
-    def _still_news(self, replica: Replica) -> list[HistoryEvent]:
+    async def _still_news(self, replica: Replica) -> list[HistoryEvent]:
         """The news, but for outcomes of activities that have one already.
 
         An attempt that somebody ends from outside may end by itself at the same time.
         """
         return turn_row.without_second_outcomes(
-            self._take_news(), replica.driver.translator.by_event
+            await self._take_news(), replica.driver.translator.by_event
         )
 
-    def _take_news(self) -> list[HistoryEvent]:
-        groups, self._news = self._news, []
+    async def _take_news(self) -> list[HistoryEvent]:
+        """The news, the oldest first; what comes while they are taken waits.
+
+        An activity may signal its own run and end: whatever is noticed first, the
+        signal is older. So nothing that happened here is taken before what was sent
+        until then has been read.
+        """
+        number = len(self._news)
+        sent = await self._read_inbox()
+        groups, self._news = [*self._news[:number], *sent], self._news[number:]
         groups.sort(key=lambda group: clock.nanoseconds(group[-1].event_time))
         return [event for group in groups for event in group]
 
@@ -492,7 +505,7 @@ class OwnedRun:
         await fresh.load()
         closes = failed.cause == _NONDETERMINISM and self.worker.fails_workflow(fresh)
         turn, messages = Turn(()), list[str]()
-        news = self._take_news()
+        news = await self._take_news()
         if self.attempt == 1 or closes:
             messages = list(self._messages)
             turn = fresh.driver.fail_task(

@@ -59,8 +59,11 @@ class Surroundings(Protocol):
     def run_queued(self, task_queue: str) -> None:
         """Tell workers, here and elsewhere, that a run was queued."""
 
-    def rerouted(self) -> None:
-        """Tell workers of versions that runs may go elsewhere now."""
+    async def rerouted(self) -> None:
+        """Tell workers of versions that runs may go elsewhere now.
+
+        Those of this process know it by the end.
+        """
 
     def wake_at(self, moment: float) -> None:
         """Look for parked runs that are due at `moment`, seconds since 1970."""

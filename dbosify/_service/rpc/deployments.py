@@ -150,7 +150,7 @@ async def set_worker_deployment_current_version(
                 found, build_id, request.identity, context.around.now()
             )
             await _save(context, connection, found)
-    context.around.rerouted()
+    await context.around.rerouted()
     response.conflict_token = deploying.token_of(found)
     return response
 
@@ -193,7 +193,7 @@ async def set_worker_deployment_ramping_version(
             now = context.around.now()
             deploying.set_ramping(found, build_id, share, request.identity, now)
             await _save(context, connection, found)
-    context.around.rerouted()
+    await context.around.rerouted()
     response.conflict_token = deploying.token_of(found)
     return response
 

@@ -133,3 +133,27 @@ class Several:
             for number in range(count)
         ]
         return [await greeting for greeting in greetings]
+
+
+@workflow.defn
+class Noting:
+    """Notes what it hears of, in the order in which it does."""
+
+    def __init__(self) -> None:
+        """Nothing has happened."""
+        self._notes: list[str] = []
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """Its notes once an activity of any kind has ended and two signals came."""
+        ended: str = await workflow.execute_activity(
+            "signal_and_end", start_to_close_timeout=timedelta(seconds=30)
+        )
+        self._notes.append(ended)
+        await workflow.wait_condition(lambda: len(self._notes) == 3)
+        return self._notes
+
+    @workflow.signal
+    def note(self, text: str) -> None:
+        """Notes it."""
+        self._notes.append(text)
