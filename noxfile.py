@@ -58,6 +58,9 @@ DISASTERS = "tests/kill_recover/test_disasters.py"
 """Each keeps a fleet and a database of its own busy: too much for a machine that others
 use, where its journeys miss their deadlines."""
 
+FLEET = "tests/kill_recover/test_fleet.py"
+"""It times what six processes do, so it has the machine to itself."""
+
 ENVIRONMENTS = (
     "tests/unit/face/test_abandoned.py",
     "tests/unit/face/test_differences.py",
@@ -258,8 +261,10 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session
 def kill_recover(session: nox.Session) -> None:
-    """Workers killed at every point that matters."""
-    test(session, *IN_PARALLEL, "tests/kill_recover", f"--ignore={DISASTERS}")
+    """Workers killed at every point that matters; then a fleet, by itself."""
+    apart = [f"--ignore={path}" for path in (DISASTERS, FLEET)]
+    test(session, *IN_PARALLEL, "tests/kill_recover", *apart)
+    test(session, FLEET)
 
 
 @nox.session
