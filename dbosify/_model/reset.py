@@ -130,7 +130,7 @@ def fork(
     Raises:
         BadPoint: there is no workflow task that starts or ends there.
     """
-    _check(events, reset.finish_event_id)
+    check_point(events, reset.finish_event_id)
     number = reset.finish_event_id - 1
     result = Fork(list(events[:number]))
     _remember(result)
@@ -155,7 +155,16 @@ def fork(
     return result
 
 
-def _check(events: Sequence[HistoryEvent], number: int) -> None:
+def check_point(events: Sequence[HistoryEvent], number: int) -> None:
+    """Refuse a point that no run can be reset to.
+
+    Args:
+        events: all that the run's history shows.
+        number: of the event.
+
+    Raises:
+        BadPoint: there is no workflow task that starts or ends there.
+    """
     if not 1 < number <= events[-1].event_id:
         raise BadPoint(
             "Workflow task finish ID must be > 1 && <= workflow last event ID."

@@ -16,7 +16,7 @@ from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 from dbosify._model import clock, ids
 from dbosify._model.activity import ActivityRow, AttemptState, Progress
 from dbosify._model.protos import HistoryEvent, UpdateRequest
-from dbosify._model.reset import BadPoint, Fork, Reset, fork
+from dbosify._model.reset import BadPoint, Fork, Reset, check_point, fork
 from dbosify._store import resets, runs, updates
 from dbosify._store.engine import Connection
 from dbosify._store.resets import ForkRow, Steps
@@ -28,6 +28,7 @@ from .ending import end_in, find_run, tell_ended, termination
 from .run_ids import new_run_id
 from .run_options import changed_options
 from .updating import sent_again
+from .whole_history import events_of
 
 _RESETTER = "history-resetter"
 
@@ -88,6 +89,9 @@ async def reset_run(context: Context, order: Order) -> str:
         if base is None or latest is None:
             raise errors.workflow_not_found(order.workflow_id, order.run_id or "")
         try:
+            # What was sent and is not journaled yet has its number already.
+            shown, _ = await events_of(context, base)
+            check_point(shown, order.finish_event_id)
             async with context.database.transaction() as connection:
                 done = await _reset(context, connection, order, base, latest)
         except _Overtaken:

@@ -7,15 +7,13 @@ import itertools
 import json
 import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import tests
+from tests.kill_recover.forks import Fork, Template
 
 ROOT = Path(tests.__file__).parent.parent
 
@@ -24,9 +22,6 @@ STARTUP_PATIENCE = 60.0
 
 END_PATIENCE = 15.0
 """Seconds for a process to end when it should, or to stop at its fault point."""
-
-RESERVE = 4
-"""Processes that wait for their turn: about as many as a test takes."""
 
 OWN_SETTINGS = (
     "DBOSIFY_FAULT",
@@ -46,18 +41,18 @@ class Reins:
     """Holds a process.
 
     Args:
-        process: Started with pipes.
+        process: Itself.
         log: The file with what it writes to stderr.
     """
 
-    def __init__(self, process: Process, log: Path) -> None:
+    def __init__(self, process: Fork, log: Path) -> None:
         """Take hold of it."""
         self._process = process
         self._log = log
         self._turn = asyncio.Lock()
 
     async def begin(self, settings: dict[str, str]) -> None:
-        """Let it come out of the reserve.
+        """Let it connect.
 
         Args:
             settings: Added to its environment.
@@ -87,7 +82,6 @@ class Reins:
             return await self._answer()
 
     async def _tell(self, content: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(content).encode() + b"\n")
             await self._process.stdin.drain()
@@ -95,8 +89,11 @@ class Reins:
             raise GoneError from None
 
     async def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), STARTUP_PATIENCE)
+        said = self._process.stdout.readline()
+        try:
+            line = await asyncio.wait_for(said, STARTUP_PATIENCE)
+        except ConnectionError:
+            line = b""
         if not line:
             raise GoneError
         return json.loads(line)
@@ -129,16 +126,11 @@ class Reins:
         Raises:
             AssertionError: It goes on, or ended.
         """
-        wanted = os.WSTOPPED | os.WEXITED | os.WNOWAIT
-        waiting = asyncio.to_thread(os.waitid, os.P_PID, self.pid, wanted)
         try:
-            found = await asyncio.wait_for(waiting, END_PATIENCE)
+            await asyncio.wait_for(self._process.stands(), END_PATIENCE)
         except asyncio.TimeoutError:
             raise AssertionError(f"was not stopped: {self.said}") from None
-        except ChildProcessError:
-            found = None  # ended, and somebody else has noticed
-        stopped = found is not None and found.si_code == os.CLD_STOPPED
-        assert stopped, f"ended: {self.said}"
+        assert self.alive, f"ended: {self.said}"
 
     async def dismiss(self, patience: float = END_PATIENCE) -> None:
         """Close its stdin, by which it knows to end; wait until it has.
@@ -149,8 +141,7 @@ class Reins:
         Raises:
             AssertionError: It goes on, or ended with an error.
         """
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._process.stdin.write_eof()
         code = await self._ended(patience)
         assert code == 0, f"ended with {code}: {self.said}"
 
@@ -163,8 +154,10 @@ class Reins:
     async def let_go(self) -> None:
         """Make sure that nothing of it is left."""
         if self.alive:
-            self._process.kill()
+            with suppress(ProcessLookupError):
+                self.send(signal.SIGKILL)
             await self._process.wait()
+        self._process.stdin.close()
 
     @property
     def said(self) -> str:
@@ -173,7 +166,7 @@ class Reins:
 
 
 class Stable:
-    """Keeps processes in reserve, so that nobody waits while one imports everything.
+    """Where processes come from.
 
     Args:
         url: Of the database.
@@ -184,7 +177,7 @@ class Stable:
         """Begin with none."""
         self._url = url
         self._logs = logs
-        self._reserve: deque[Reins] = deque()
+        self._template: Template | None = None
         self._count = itertools.count(1)
 
     @asynccontextmanager
@@ -194,36 +187,26 @@ class Stable:
         Args:
             settings: Added to its environment.
         """
-        await self._breed(RESERVE + 1)
-        reins = self._reserve.popleft()
+        reins = await self._new()
         try:
             await reins.begin(settings)
             yield reins
         finally:
             await reins.let_go()
 
-    async def _breed(self, wanted: int) -> None:
-        while len(self._reserve) < wanted:
-            self._reserve.append(await self._new())
-
     async def _new(self) -> Reins:
-        log = self._logs / f"{next(self._count)}.log"
-        environment = {k: v for k, v in os.environ.items() if k not in OWN_SETTINGS}
-        with log.open("wb") as sink:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tests.kill_recover.program",
-                self._url,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=sink,
+        if self._template is None:
+            environment = {k: v for k, v in os.environ.items() if k not in OWN_SETTINGS}
+            self._template = await Template.made(
+                *("-m", "tests.kill_recover.program", self._url),
                 cwd=ROOT,
-                env=environment,
+                environment=environment,
             )
-        return Reins(process, log)
+        log = self._logs / f"{next(self._count)}.log"
+        with log.open("wb") as sink:
+            return Reins(await self._template.fork(sink.fileno()), log)
 
     async def close(self) -> None:
-        """Let the reserve go."""
-        while self._reserve:
-            await self._reserve.popleft().let_go()
+        """Let the template go."""
+        if self._template is not None:
+            await self._template.end()

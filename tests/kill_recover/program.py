@@ -1,14 +1,16 @@
-"""A worker process that takes orders: ``python -m tests.kill_recover.program URL``.
+"""A worker process that takes orders, forked from a template of it.
 
-The first line on stdin holds what is to be added to the environment, as a JSON object.
-Only then is dbosify imported, which reads its settings while it is; all that takes long
-to import is imported before, so that processes can be kept in reserve. The lines that
-follow are orders, see :mod:`tests.kill_recover.orders`.
+``python -m tests.kill_recover.program URL LINK`` makes the template, see
+:mod:`tests.kill_recover.template`. The first line that a fork reads holds what is to be
+added to its environment, as a JSON object. Only then is dbosify imported, which reads
+its settings while it is; all that takes long to import is imported before, and once.
+The lines that follow are orders, see :mod:`tests.kill_recover.orders`.
 """
 
 import asyncio
 import json
 import os
+import socket
 import sys
 import time
 
@@ -19,6 +21,8 @@ import psycopg_pool
 import sqlalchemy
 import temporalio.client
 import temporalio.worker
+
+from tests.kill_recover.template import fork_on_demand
 
 PRELOADED = (alembic.script, dbos, psycopg_pool, sqlalchemy, temporalio)
 
@@ -33,7 +37,7 @@ def set_clock(ahead: int) -> None:
     time.time_ns = lambda: nanoseconds() + ahead * 10**9
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and fork_on_demand(socket.socket(fileno=int(sys.argv[2]))):
     os.environ.update(json.loads(sys.stdin.readline()))
     set_clock(int(os.environ.get(CLOCK_VARIABLE, "0")))
 

@@ -416,11 +416,16 @@ async def test_a_run_is_reset_only_to_a_workflow_task(
     await handle.terminate()
 
 
+@pytest.mark.parametrize("seen", [True, False])
 async def test_an_event_of_its_own_is_no_workflow_task(
-    client: Client, diaries: Worker
+    client: Client, seen: bool
 ) -> None:
-    handle = await start(client, diaries)
-    await handle.signal(Diary.write, "two")
+    async with new_worker(client, Diary, activities=[stamp]) as worker:
+        handle = await start(client, worker)
+        if seen:
+            await handle.signal(Diary.write, "two")
+    if not seen:
+        await handle.signal(Diary.write, "two")
     target = execution(handle.id)
     events = names_of(await history_of(client, target))
     point = events.index("WORKFLOW_EXECUTION_SIGNALED") + 1
