@@ -254,7 +254,8 @@ async def test_the_workflows_clock_moves_on_by_the_time_it_ran(client: Client) -
         spent = await client.execute_workflow(
             ClockWorkflow.run, id=random_id(), task_queue=worker.task_queue
         )
-    assert 0.3 <= spent < 5
+    # It slept by the monotonic clock, which need not go quite as fast as the other.
+    assert 0.29 < spent < 5
 
 
 @workflow.defn
