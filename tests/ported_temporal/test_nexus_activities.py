@@ -167,9 +167,13 @@ class Handler:
         client: nexus.TemporalNexusClient,
         text: str,
     ) -> nexus.TemporalOperationResult[str]:
-        """Two activities."""
+        """Two activities; the first would end the operation if anybody did it."""
         await client.start_activity(
-            echo, text, id=behind(ctx.request_id), start_to_close_timeout=PATIENCE
+            echo,
+            text,
+            id=behind(ctx.request_id),
+            task_queue=new_id(),
+            start_to_close_timeout=PATIENCE,
         )
         return await client.start_activity(
             echo, text, id=behind("other"), start_to_close_timeout=PATIENCE
@@ -182,8 +186,10 @@ class Handler:
         client: nexus.TemporalNexusClient,
         text: str,
     ) -> nexus.TemporalOperationResult[str]:
-        """A workflow and an activity."""
-        await client.start_workflow(Echoes.run, text, id=behind(ctx.request_id))
+        """A workflow, which would end the operation if anybody did it; an activity."""
+        await client.start_workflow(
+            Echoes.run, text, id=behind(ctx.request_id), task_queue=new_id()
+        )
         return await client.start_activity(
             echo, text, id=behind(ctx.request_id), start_to_close_timeout=PATIENCE
         )
