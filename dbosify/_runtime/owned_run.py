@@ -87,6 +87,7 @@ class OwnedRun:
         self.run_id = claim.run_id
         self.token = claim.token
         self.attempt = claim.task_attempt
+        self._expires_at = claim.expires_at
         self.replica: Replica | None = None
         self.inbox_seen = 0
         self.leaving = False
@@ -257,6 +258,11 @@ class OwnedRun:
             self._put_back(news)
 
     async def _turn(self) -> bool:
+        if self._out_of_time:
+            # Or what came too late would be seen, be it only because nobody was there
+            # or the database was away when the time was up.
+            await self.worker.host.time_out(self.uuid)
+            raise _Lost
         held = self.replica is not None
         failed = await self._ready()
         replica = self.replica
@@ -331,6 +337,11 @@ class OwnedRun:
         self._under_way.journaled(turn_row.numbers_of(drafted.row.ended))
         await self._give_up_for(0)
         return True
+
+    @property
+    def _out_of_time(self) -> bool:
+        now = self.worker.clock.seconds()
+        return self._expires_at is not None and self._expires_at <= now
 
     async def _meanwhile(self, replica: Replica) -> bool:
         """Care for the run while its task waits for local activities.

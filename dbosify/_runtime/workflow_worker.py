@@ -281,10 +281,7 @@ class WorkflowWorker:
     def next_run(self, row: StartRow) -> None:
         """Take, or announce, the next run of a chain."""
         if row.owner is not None:
-            claim = Claim(
-                row.workflow_uuid, row.workflow_id, row.run_id, row.owner.token, 1
-            )
-            self._own(OwnedRun(self, claim, row.events))
+            self._own(OwnedRun(self, row.claimed_by(row.owner), row.events))
         elif row.backoff > 0:
             self.host.wake_at(self.clock.seconds() + row.backoff)
         else:

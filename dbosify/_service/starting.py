@@ -18,7 +18,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from dbosify._model.protos import Payload, WorkflowExecutionStatus
 from dbosify._store import runs
-from dbosify._store.claims import Claim
 from dbosify._store.engine import Call, Connection
 from dbosify._store.runs import StartRow
 
@@ -179,9 +178,7 @@ async def begin_in(
 def hand_over(context: Context, queue: str, row: StartRow) -> None:
     """Tell of a run that was started: its owner, or the workers of its queue."""
     if row.owner is not None:
-        claim = Claim(
-            row.workflow_uuid, row.workflow_id, row.run_id, row.owner.token, 1
-        )
+        claim = row.claimed_by(row.owner)
         context.around.hand_over(row.owner.queue, claim, row.events)
     else:
         announce(context, row)

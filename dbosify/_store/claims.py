@@ -35,6 +35,8 @@ class Claim:
     run_id: str
     token: str
     task_attempt: int
+    expires_at: float | None
+    """When it is out of time, seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def _claims(rows: Rows, owner: Owner) -> list[Claim]:
             row["run_id"],
             owner.token,
             row["task_attempt"],
+            None if row["expires_at"] is None else row["expires_at"].timestamp(),
         )
         for row in rows
     ]

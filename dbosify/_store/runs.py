@@ -27,7 +27,7 @@ from dbosify._model.search_attributes import as_sent, document, keywords
 from dbosify._model.versioning import Versioning, pin_of
 
 from . import fairness
-from .claims import PARKED_FOR_EVER, Owner
+from .claims import PARKED_FOR_EVER, Claim, Owner
 from .engine import Call, Connection, Database
 
 _END_OF_TIME = 253_402_300_799
@@ -60,13 +60,31 @@ class StartRow:
         started = self.events[0].workflow_execution_started_event_attributes
         return self.begins_on or pin_of(started)
 
+    @property
+    def expires_at(self) -> int | None:
+        """When it is out of time; see `expiration`."""
+        began = self.events[0]
+        started = began.workflow_execution_started_event_attributes
+        waits = round(self.backoff * 1e9)
+        return expiration(started, began.event_time.ToNanoseconds() + waits)
+
+    def claimed_by(self, owner: Owner) -> Claim:
+        """What the run is its owner's by, once it is started."""
+        return Claim(
+            self.workflow_uuid,
+            self.workflow_id,
+            self.run_id,
+            owner.token,
+            1,
+            None if self.expires_at is None else self.expires_at / 1e9,
+        )
+
     def params(self) -> dict[str, Any]:
         """As the statements want it."""
         started = self.events[0].workflow_execution_started_event_attributes
         at = self.events[0].event_time.ToNanoseconds()
         delay_until = None
         waits = round(self.backoff * 1e9)
-        expires_at = expiration(started, at + waits)
         dbos_status = "ENQUEUED"
         if self.backoff > 0:
             dbos_status = "DELAYED"
@@ -82,7 +100,7 @@ class StartRow:
             "attempt": started.attempt,
             "start_time": iso(at),
             "execution_time": iso(at + waits),
-            "expires_at": None if expires_at is None else iso(expires_at),
+            "expires_at": None if self.expires_at is None else iso(self.expires_at),
             "history_length": len(self.events),
             **_ancestors(started),
             "memo": started.memo.SerializeToString() if started.memo.fields else None,

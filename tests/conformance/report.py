@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from tests import reported
 from tests.conformance import accounts, surfaces
 from tests.conformance.outcomes import Outcomes
 from tests.oracle.verdicts import NEVER_RAN
@@ -22,6 +23,7 @@ Report: TypeAlias = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 JSON = ROOT / "docs" / "conformance.json"
 PAGE = ROOT / "docs" / "conformance.md"
+README = ROOT / "README.md"
 
 COLUMNS = (
     "upstream",
@@ -177,9 +179,32 @@ def load(path: Path = JSON) -> Report | None:
 
 
 def write(report: Report) -> None:
-    """Write the page and the data beside it."""
+    """Write the page, the data beside it, and the figures in the README."""
     JSON.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(report), encoding="utf-8")
+    reported.put(README, "conformance", summary(report))
+
+
+def summary(report: Report) -> str:
+    """What the README says of it."""
+    total, samples, oracle = report["total"], report["samples"], report["oracle"]
+    ported, passing, on_server = total["ported"], total["passing"], total["on_server"]
+    runnable = samples["upstream"] - samples["not_applicable"]
+    lines = (
+        f"- {total['upstream']} tests of Temporal's Python SDK:",
+        f"  - {ported} ported, of which {passing} pass, and {on_server} on Temporal's"
+        " own server as well (the others make sense here only),",
+        f"  - {total['by_construction']} about objects of the SDK that are used as they"
+        " are,",
+        f"  - {total['not_applicable']} about what there is not without its Rust core"
+        " or server;",
+        f"- {samples['passing']} of the {runnable} samples that can be run;",
+        f"- {report['rpcs']['covered']} RPCs, {report['names']['covered']} names of the"
+        " SDK;",
+        f"- {oracle['accepted']} of {oracle['closed_runs']} closed runs accepted by the"
+        " official replayer.",
+    )
+    return "\n".join(lines) + "\n"
 
 
 def page(report: Report) -> str:

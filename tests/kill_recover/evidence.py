@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import psycopg
@@ -163,7 +163,10 @@ def activities_of(history: WorkflowHistory) -> list[Activity]:
             outcome = kind.removeprefix("activity_task_").split("_event")[0]
             found[number] = Activity(scheduled[number], tried[number], outcome)
     if history.events[-1].event_type == TIMED_OUT:
-        # Nobody waits for the activities of a run whose time is up.
+        # Nobody waits for the activities of a run whose time is up; theirs is, too.
+        for number, activity in found.items():
+            if activity.outcome == "timed_out":
+                found[number] = replace(activity, outcome="left")
         for number in scheduled.keys() - found.keys():
             found[number] = Activity(scheduled[number], tried.get(number, 1), "left")
     assert found.keys() == scheduled.keys(), "all activities ended before their run"

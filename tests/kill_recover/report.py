@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.kill_recover.soak import Outcome
-
-BEGIN, END = "<!-- soak: begin -->\n", "<!-- soak: end -->\n"
-"""Between these lines of the document it stands, written by nobody's hand."""
 
 
 def of(outcome: Outcome, *, minutes: float, members: int) -> str:
@@ -53,16 +49,3 @@ def _machine() -> str:
         f" {platform.system()} {platform.machine()},"
         f" Python {platform.python_version()}"
     )
-
-
-def put(document: Path, text: str) -> None:
-    """Replace the report in a document.
-
-    Raises:
-        ValueError: It has no place for one.
-    """
-    before, begin, rest = document.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{document} lacks the lines between which the report stands")
-    document.write_text(before + BEGIN + text + END + after, encoding="utf-8")

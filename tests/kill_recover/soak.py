@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dbosify._runtime import embedded
+from tests import reported
 from tests.kill_recover import disasters, effects, report
 from tests.kill_recover.disasters import DISASTERS, Season
 from tests.kill_recover.fleet import fleet_on
@@ -213,7 +214,7 @@ def main() -> int:
     text = report.of(outcome, minutes=arguments.minutes, members=MEMBERS)
     sys.stdout.write(text)
     if arguments.write is not None:
-        report.put(arguments.write, text)
+        reported.put(arguments.write, "soak", text)
     return 1 if outcome.lost or outcome.doubled else 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import reported
 from tests.conformance import accounts, gate, outcomes, report, surfaces
 from tests.conformance.accounts import Account
 from tests.conformance.outcomes import Outcome
@@ -189,3 +190,16 @@ def test_the_page_is_that_of_its_data() -> None:
     assert kept is not None
     assert report.PAGE.read_text(encoding="utf-8") == report.page(kept)
     assert report.JSON.read_text(encoding="utf-8") == json.dumps(kept, indent=1) + "\n"
+    assert reported.get(report.README, "conformance") == report.summary(kept)
+
+
+def test_a_document_without_a_place_for_a_report_is_refused(tmp_path: Path) -> None:
+    document = tmp_path / "document.md"
+    document.write_text("before\n<!-- one: begin -->\n<!-- one: end -->\nafter\n")
+    reported.put(document, "one", "old\n")
+    reported.put(document, "one", "new\n")
+    assert reported.get(document, "one") == "new\n"
+    assert document.read_text().startswith("before\n")
+    assert document.read_text().endswith("after\n")
+    with pytest.raises(ValueError, match="lacks the lines between which two stands"):
+        reported.put(document, "two", "")

@@ -9,4 +9,4 @@ FROM {schema}.dbosify_executions e
 WHERE w.workflow_uuid = %(workflow_uuid)s
   AND w.status = ANY (ARRAY['ENQUEUED', 'DELAYED'])
   AND e.workflow_uuid = w.workflow_uuid
-RETURNING e.workflow_uuid, e.run_id, e.workflow_id, e.task_attempt
+RETURNING e.workflow_uuid, e.run_id, e.workflow_id, e.task_attempt, e.expires_at

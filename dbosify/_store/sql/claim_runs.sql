@@ -31,6 +31,6 @@ WITH waiting AS (
   WHERE w.workflow_uuid = due.workflow_uuid
   RETURNING w.workflow_uuid
 )
-SELECT e.workflow_uuid, e.run_id, e.workflow_id, e.task_attempt,
+SELECT e.workflow_uuid, e.run_id, e.workflow_id, e.task_attempt, e.expires_at,
        CASE WHEN %(processes)s::bigint > 1 THEN (SELECT number FROM waiting) END AS waiting
 FROM claimed JOIN {schema}.dbosify_executions e USING (workflow_uuid)
