@@ -24,7 +24,6 @@ from dbosify._model.protos import (
     HistoryEvent,
     QueryResult,
     UpdateRequest,
-    WorkerDeploymentVersion,
     WorkflowActivationJob,
     WorkflowTaskFailedCause,
 )
@@ -58,7 +57,6 @@ _NONDETERMINISM = (
 _RETRY_DB = 0.5
 """Seconds between attempts while the database is away."""
 
-
 _RETRY_RUN = 5.0
 """Seconds before a run is tried again that an error of ours threw out."""
 
@@ -87,7 +85,7 @@ class OwnedRun:
         self.run_id = claim.run_id
         self.token = claim.token
         self.attempt = claim.task_attempt
-        self._expires_at = claim.expires_at
+        self._claim = claim
         self.replica: Replica | None = None
         self.inbox_seen = 0
         self.leaving = False
@@ -258,9 +256,8 @@ class OwnedRun:
             self._put_back(news)
 
     async def _turn(self) -> bool:
-        if self._out_of_time:
-            # Or what came too late would be seen, be it only because nobody was there
-            # or the database was away when the time was up.
+        if self._claim.out_of_time(self.worker.clock.seconds()):
+            # Nobody was there when the time was up, or the database was away.
             await self.worker.host.time_out(self.uuid)
             raise _Lost
         held = self.replica is not None
@@ -282,7 +279,7 @@ class OwnedRun:
             next_run_id=new_run_id(self.worker.clock.nanoseconds() // 1_000_000),
             request_id=str(uuid.uuid4()),
             sent_updates=list(shown.values()),
-            target=self._target(replica),
+            target=self.worker.belonging.target(replica.driver.workflow_id).version,
         )
         outcome = await finish(
             replica,
@@ -301,9 +298,6 @@ class OwnedRun:
             await self._decide_again(news)
             return False
         return await self._commit(outcome, news, shown)
-
-    def _target(self, replica: Replica) -> WorkerDeploymentVersion | None:
-        return self.worker.belonging.target(replica.driver.workflow_id).version
 
     def _belongs_here(self, replica: Replica, news: Sequence[HistoryEvent]) -> bool:
         """Whether no other version is to do the next task.
@@ -337,11 +331,6 @@ class OwnedRun:
         self._under_way.journaled(turn_row.numbers_of(drafted.row.ended))
         await self._give_up_for(0)
         return True
-
-    @property
-    def _out_of_time(self) -> bool:
-        now = self.worker.clock.seconds()
-        return self._expires_at is not None and self._expires_at <= now
 
     async def _meanwhile(self, replica: Replica) -> bool:
         """Care for the run while its task waits for local activities.

@@ -36,7 +36,11 @@ class Claim:
     token: str
     task_attempt: int
     expires_at: float | None
-    """When it is out of time, seconds since 1970."""
+    """When its time is up, seconds since 1970."""
+
+    def out_of_time(self, now: float) -> bool:
+        """Whether its time is up, so that nothing but its end may come."""
+        return self.expires_at is not None and self.expires_at <= now
 
 
 @dataclass(frozen=True, slots=True)
