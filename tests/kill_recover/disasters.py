@@ -91,7 +91,8 @@ class Season:
 async def kill(season: Season) -> None:
     """SIGKILL, at any moment."""
     member = season.victim()
-    async with _taken_over(season, member):
+    executor = await season.fleet.executor_of(member)
+    async with _taken_over(season, executor):
         member.reins.send(signal.SIGKILL)
         await member.reins.killed()
         await season.fleet.bury(member)
@@ -119,8 +120,10 @@ async def kill_at_a_point(season: Season) -> None:
 async def stop(season: Season) -> None:
     """SIGSTOP past the lease, then SIGCONT: it wakes up in a world that moved on."""
     member = season.victim()
+    # Asked before: one that another disaster left without a lease takes a new one.
+    executor = await season.fleet.executor_of(member)
     with member.reins.held():
-        async with _taken_over(season, member):
+        async with _taken_over(season, executor):
             pass
 
 
@@ -203,10 +206,9 @@ DISASTERS: dict[str, Disaster] = {
 
 
 @asynccontextmanager
-async def _taken_over(season: Season, member: Member) -> AsyncIterator[None]:
+async def _taken_over(season: Season, executor: str) -> AsyncIterator[None]:
     """Measure how long the runs of a process wait for another from here on."""
     fleet = season.fleet
-    executor = await fleet.executor_of(member)
     owned = sql.SQL(
         "SELECT workflow_uuid, owner_xid FROM {}.workflow_status"
         " WHERE executor_id = %s AND status = 'PENDING'"
