@@ -164,7 +164,8 @@ async def cut(season: Season) -> None:
 async def silence(season: Season) -> None:
     """A process's connections stay open, but nothing arrives any more."""
     member = season.victim()
-    async with _taken_over(season, member):
+    executor = await season.fleet.executor_of(member)
+    async with _taken_over(season, executor):
         member.network.silence()
 
 
