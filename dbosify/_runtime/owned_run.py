@@ -40,7 +40,7 @@ from .faults import Point
 from .long_task import finish
 from .replica import Replica, RunVanished
 from .run_queries import RunQueries
-from .run_timers import timer_of
+from .run_timers import timer_of, waking_time
 from .under_way import UnderWay
 
 if TYPE_CHECKING:
@@ -560,12 +560,13 @@ class OwnedRun:
             await replica.evict()
         if self._has_news or self._queries or self._look:
             return False
-        deadlines = [t.deadline for t in replica.driver.timers] if replica else []
         wake_at = claims.PARKED_FOR_EVER
-        if deadlines:
-            wake_at = min(wake_at, int(min(deadlines) * 1000))
-        if deadlines:
-            self.worker.wake_at(min(deadlines))
+        timers = replica.driver.timers if replica else ()
+        now = self.worker.clock.seconds()
+        moment = waking_time(timers, now, self.worker.ahead)
+        if moment is not None:
+            self.worker.wake_at(moment)
+            wake_at = min(wake_at, int(moment * 1000))
         await self._hand_back(wake_at)
         return True
 

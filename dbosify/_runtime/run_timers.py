@@ -88,3 +88,24 @@ class RunTimers:
 def timer_of(group: Sequence[HistoryEvent]) -> str:
     """The timer that news are about, or an empty text."""
     return group[0].timer_fired_event_attributes.timer_id
+
+
+def waking_time(
+    timers: Iterable[TimerMachine], now: float, ahead: float
+) -> float | None:
+    """When a run that is parked now is to be woken for its timers.
+
+    Args:
+        timers: the run's.
+        now: in seconds since 1970.
+        ahead: the seconds it takes, at most, until the run is in memory again.
+
+    Returns:
+        Seconds since 1970, or None if no timer waits. The moment itself if it is
+        nearer than `ahead`: who was woken ahead and parked again, for want of room,
+        would else be woken without end.
+    """
+    deadline = min((timer.deadline for timer in timers), default=None)
+    if deadline is None or deadline - ahead <= now:
+        return deadline
+    return deadline - ahead

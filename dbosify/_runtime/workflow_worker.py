@@ -59,6 +59,8 @@ _POLL = 1.0
 """Seconds between looks at owned runs while hints stay away."""
 _CLAIM_AT_ONCE = 50
 _STRAY_CHECK = 5.0
+_AHEAD = 10.0
+"""Seconds: to rebuild as many runs as a worker caches by default takes less."""
 
 _NONDETERMINISM = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
@@ -374,8 +376,18 @@ class WorkflowWorker:
         """A turn is over: the run is the one used last."""
         if self._runs.get(run.uuid) is run:
             self._runs.move_to_end(run.uuid)
-        if self.options.max_cached == 0 or self.clock.virtual:
+        if not self._keeps_runs:
             run.leave()
+
+    @property
+    def _keeps_runs(self) -> bool:
+        """Whether a run that waits stays in memory."""
+        return self.options.max_cached > 0 and not self.clock.virtual
+
+    @property
+    def ahead(self) -> float:
+        """Seconds before its next timer at which a parked run is woken."""
+        return _AHEAD if self._keeps_runs else 0.0
 
     def became_idle(self, run: OwnedRun) -> None:
         """A run waits: if too many are cached, the longest idle one is parked."""

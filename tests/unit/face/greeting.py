@@ -7,9 +7,16 @@ import temporalio.client
 import temporalio.worker
 
 from dbosify.worker import Worker
-from tests.unit.face.workflows import Failing, Greeting, Patient, Story, greet
+from tests.unit.face.workflows import (
+    Failing,
+    Greeting,
+    Patient,
+    Sleeper,
+    Story,
+    greet,
+)
 
-WORKFLOWS = (Failing, Greeting, Patient, Story)
+WORKFLOWS = (Failing, Greeting, Patient, Sleeper, Story)
 
 Pair = tuple[str, str]
 

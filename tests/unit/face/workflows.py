@@ -55,6 +55,16 @@ class Patient:
 
 
 @workflow.defn
+class Sleeper:
+    """Sleeps."""
+
+    @workflow.run
+    async def run(self, seconds: float) -> None:
+        """Seconds."""
+        await workflow.sleep(seconds)
+
+
+@workflow.defn
 class Story:
     """One of each: an activity, a timer, a signal; then a result."""
 
